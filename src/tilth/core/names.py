@@ -1,0 +1,65 @@
+"""What a name may look like. User text never becomes a path or a URI; these rules keep it harmless as a key, too."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from tilth.core.errors import Invalid
+
+SLUG = re.compile(r"[a-z0-9](?:[a-z0-9_.-]{0,61}[a-z0-9])?")
+MAX_NAME_CHARS = 250
+MAX_PATH_CHARS = 1000
+
+
+class InvalidName(Invalid):
+    """A name breaks the rules for its kind."""
+
+
+def check_slug(text: str, what: str) -> str:
+    """Names that stand in URLs: projects, deployments. 1 to 63 of a-z 0-9 `-` `_` `.`, first and last a letter or digit."""
+    if not SLUG.fullmatch(text) or ".." in text:
+        raise InvalidName(
+            f"{what} name {text[:80]!r} is not allowed: use 1 to 63 of a-z, 0-9, '-', '_' and '.', "
+            "beginning and ending with a letter or digit"
+        )
+    return text
+
+
+def check_name(text: str, what: str, max_chars: int = MAX_NAME_CHARS) -> str:
+    """Names that people give: experiments, runs, models. Printable, not blank, no path tricks."""
+    if not text or not text.strip():
+        raise InvalidName(f"{what} name is empty: give it at least one character")
+    if len(text) > max_chars:
+        raise InvalidName(f"{what} name has {len(text)} characters; at most {max_chars} are allowed")
+    if any(unicodedata.category(c) in ("Cc", "Cs") for c in text) or "\\" in text or text in (".", ".."):
+        raise InvalidName(f"{what} name {text[:80]!r} is not allowed: no control characters, backslash, '.' or '..'")
+    return text
+
+
+def check_key(text: str, what: str, max_chars: int = MAX_NAME_CHARS) -> str:
+    """Keys of metrics, params and tags: letters, digits, `_ - . space : /`; must not read as a path that climbs."""
+    check_name(text, what, max_chars)
+    if not re.fullmatch(r"[\w\-. :/]+", text) or text.startswith("/") or any(s in ("", ".", "..") for s in text.split("/")):
+        raise InvalidName(
+            f"{what} {text[:80]!r} is not allowed: use letters, digits, '_', '-', '.', ' ', ':' and '/' between non-empty parts"
+        )
+    return text
+
+
+def check_artifact_path(text: str) -> str:
+    """A path of an artifact within its run or model: relative, `/` between segments, each segment a plain name."""
+    bad = (
+        not text
+        or len(text) > MAX_PATH_CHARS
+        or "\\" in text
+        or any(unicodedata.category(c) in ("Cc", "Cs") for c in text)
+        or any(segment in ("", ".", "..") for segment in text.split("/"))
+        or any(len(segment.encode()) > 255 for segment in text.split("/"))
+    )
+    if bad:
+        raise InvalidName(
+            f"artifact path {text[:80]!r} is not allowed: give a relative path without empty, '.' or '..' segments, "
+            f"backslashes or control characters, at most {MAX_PATH_CHARS} characters"
+        )
+    return text

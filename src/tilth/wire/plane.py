@@ -1,0 +1,136 @@
+"""Documents between the control process and the model servers.
+
+Control writes `PlaneState` to `<home>/plane/state.json` by atomic rename; each worker applies it within a second and answers with a
+`WorkerStatus` in `<home>/plane/status/<worker>.json` each second. Neither waits for the other: without control the last state serves on.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+STATE_PATH = "plane/state.json"
+STATUS_FOLDER = "plane/status"
+CACHE_FOLDER = "plane/cache"
+TOKEN_PATH = "plane/token"
+PREDICTIONS_FOLDER = "predictions"
+LEASE_MS = 10_000
+"""A worker whose status is older than this does not count: neither as live nor as one that must acknowledge."""
+
+OnLogFailure = Literal["serve", "refuse"]
+LogSync = Literal["interval", "each"]
+VersionCondition = Literal["loading", "ready", "failed"]
+
+
+class ModelFile(msgspec.Struct, frozen=True):
+    path: str
+    digest: str
+    size: int
+
+
+class PlaneVersion(msgspec.Struct, frozen=True):
+    """One model version that a deployment may route to. `manifest_digest` seals `files` (core.hashing.Manifest)."""
+
+    model: str
+    version: int
+    logged_model_id: str
+    manifest_digest: str
+    files: tuple[ModelFile, ...]
+
+    @property
+    def key(self) -> str:
+        return f"{self.model}/{self.version}"
+
+
+class PlaneRoute(msgspec.Struct, frozen=True):
+    """`weight` parts of 10,000 of the requests go to `version` (a PlaneVersion.key)."""
+
+    version: str
+    weight: int
+
+
+class PlaneDeployment(msgspec.Struct, frozen=True):
+    """generation grows with every change of this deployment; workers acknowledge it once it serves."""
+
+    id: str
+    project_id: str
+    project: str
+    name: str
+    generation: int
+    versions: tuple[PlaneVersion, ...]
+    routes: tuple[PlaneRoute, ...]
+    salt: str = ""
+    max_body_bytes: int = 10_000_000
+    max_queue_rows: int = 4096
+    on_log_failure: OnLogFailure = "serve"
+    log_sync: LogSync = "interval"
+
+
+class PlaneToken(msgspec.Struct, frozen=True):
+    """A credential with the scope `predict`. projects: ids of the projects in which it may; expires: moment in ms, None for never."""
+
+    sha256: str
+    principal_id: str
+    projects: tuple[str, ...]
+    expires: int | None
+
+
+class PlaneState(msgspec.Struct, frozen=True):
+    """sequence grows with every written state; control_url is where model files are fetched from."""
+
+    sequence: int
+    written: int
+    control_url: str
+    deployments: tuple[PlaneDeployment, ...]
+    tokens: tuple[PlaneToken, ...]
+    format: int = 1
+
+
+class VersionStatus(msgspec.Struct, frozen=True):
+    key: str
+    condition: VersionCondition
+    engine: str = ""
+    error: str = ""
+
+
+class DeploymentStatus(msgspec.Struct, frozen=True):
+    """What one worker knows of one deployment.
+
+    acknowledged: the generation it serves (0: none yet). failed_generation and error: the newest one it refused.
+    latency_buckets: counts since the worker's start per bucket of LATENCY_BOUNDS_US; window_buckets: the same over the last 60 s.
+    """
+
+    id: str
+    acknowledged: int
+    failed_generation: int = 0
+    error: str = ""
+    versions: tuple[VersionStatus, ...] = ()
+    requests: int = 0
+    rows: int = 0
+    errors: int = 0
+    latency_buckets: tuple[int, ...] = ()
+    window_buckets: tuple[int, ...] = ()
+    window_s: float = 60.0
+    log_failures: int = 0
+
+
+class WorkerStatus(msgspec.Struct, frozen=True):
+    worker: str
+    pid: int
+    started: int
+    written: int
+    sequence: int
+    deployments: tuple[DeploymentStatus, ...]
+    format: int = 1
+
+
+def latency_bounds_us() -> tuple[int, ...]:
+    """Upper bounds of the latency buckets in microseconds: 10 us to 60 s, each 1.1 times the one before; one more bucket takes the rest."""
+    bounds = [10.0]
+    while bounds[-1] < 60_000_000:
+        bounds.append(bounds[-1] * 1.1)
+    return tuple(round(bound) for bound in bounds)
+
+
+LATENCY_BOUNDS_US = latency_bounds_us()
