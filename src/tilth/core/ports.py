@@ -34,7 +34,9 @@ class Blobs(Protocol):
     Memory stays flat whatever the size: bytes travel in pieces of about 1 MiB.
     """
 
-    async def put(self, pieces: AsyncIterator[bytes], *, expect: Digest | None = None, max_bytes: int | None = None) -> StoredBlob:
+    async def put(
+        self, pieces: AsyncIterator[bytes], *, expect: Digest | None = None, max_bytes: int | None = None
+    ) -> StoredBlob:
         """Stores the pieces. With `expect`, bytes of another digest are refused (`DigestMismatch`) and nothing is kept.
 
         Putting what is there already refreshes `touched`, which restarts the grace period of collection.

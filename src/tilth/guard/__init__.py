@@ -1,0 +1,63 @@
+"""Guarded route declarations and the permission table. Knows no domain."""
+
+from tilth.guard.access import Access
+from tilth.guard.permissions import NEEDS, SCOPES, Needs, OrgRole, Permission, Role, Scope
+from tilth.guard.principal import (
+    ANONYMOUS,
+    Credentials,
+    Gate,
+    LoginRequired,
+    Principal,
+    ProjectRef,
+    RoleTooLow,
+    ScopeMissing,
+    Transactions,
+    UnknownProject,
+    check,
+)
+from tilth.guard.routes import (
+    DATABASE,
+    GATE,
+    AccessTo,
+    UnguardedRoute,
+    delete,
+    dependencies,
+    get,
+    guarded_routes,
+    patch,
+    post,
+    put,
+)
+
+__all__ = [
+    "ANONYMOUS",
+    "DATABASE",
+    "GATE",
+    "NEEDS",
+    "SCOPES",
+    "Access",
+    "AccessTo",
+    "Credentials",
+    "Gate",
+    "LoginRequired",
+    "Needs",
+    "OrgRole",
+    "Permission",
+    "Principal",
+    "ProjectRef",
+    "Role",
+    "RoleTooLow",
+    "Scope",
+    "ScopeMissing",
+    "Transactions",
+    "UnguardedRoute",
+    "UnknownProject",
+    "check",
+    "delete",
+    "dependencies",
+    "get",
+    "guarded_routes",
+    "patch",
+    "post",
+    "put",
+]

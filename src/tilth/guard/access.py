@@ -1,0 +1,56 @@
+"""What the guard hands to a handler: the checked principal, the project, the loaded resource, and the database behind a re-check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from tilth.core.actors import Actor
+from tilth.guard.permissions import Permission
+from tilth.guard.principal import Gate, Principal, ProjectRef, Transactions
+
+L = TypeVar("L")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Access(Generic[L]):
+    """One admitted request.
+
+    loaded: what the route's `loads` returned (None without one).
+    """
+
+    principal: Principal
+    permission: Permission
+    loaded: L
+    scope: ProjectRef | None
+    gate: Gate
+    database: Transactions
+
+    @property
+    def actor(self) -> Actor:
+        return self.principal.actor
+
+    @property
+    def project(self) -> ProjectRef:
+        """The project of the route. Only routes with `{project:str}` may ask."""
+        if self.scope is None:
+            raise LookupError("this route names no project")
+        return self.scope
+
+    async def read(self, fn: Callable[[Any], T]) -> T:
+        """Runs `fn(tx)` in a read transaction."""
+        return await self.database.read(fn)
+
+    async def write(self, fn: Callable[[Any], T]) -> T:
+        """Runs `fn(tx)` in a write transaction, after a re-check that the principal is still active and still holds its role.
+
+        Returns after the commit. `fn` may run more than once.
+        """
+
+        def checked(tx: Any) -> T:
+            self.gate.recheck(tx, self.principal, self.permission, self.scope)
+            return fn(tx)
+
+        return await self.database.write(checked)
