@@ -1,0 +1,147 @@
+"""How values are shown on a page. Pure: a value in, text out; moments and "now" are milliseconds since the epoch."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+
+MINUS = "−"
+_BYTE_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+
+
+def number(value: float | int | None, digits: int = 4) -> str:
+    """A metric or a param at `digits` significant digits: `0.9722`, `1,204`, `1.2e-09`, `NaN`, `∞`; `–` for None."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int) or (math.isfinite(value) and value == int(value) and abs(value) < 1e15):
+        return _signed(f"{int(value):,}") if abs(value) < 1e15 else _signed(f"{value:.{digits}g}")
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "∞" if value > 0 else f"{MINUS}∞"
+    size = abs(value)
+    if size < 1e-4 or size >= 1e9:
+        return _signed(f"{value:.{max(digits - 2, 1)}e}")
+    decimals = max(0, digits - 1 - math.floor(math.log10(size))) if size >= 1 else digits
+    return _signed(f"{value:,.{decimals}f}" if size >= 1e-2 else f"{value:.{digits}g}")
+
+
+def _signed(text: str) -> str:
+    return text.replace("-", MINUS, 1) if text.startswith("-") else text
+
+
+def count(value: int, cap: int | None = None) -> str:
+    """`1,204`; with a cap, a count that reached it reads `10,000+`."""
+    return f"{cap:,}+" if cap is not None and value >= cap else f"{value:,}"
+
+
+def of_total(shown: int, total: int, cap: int | None = None) -> str:
+    """`100 of 1,204`; `7` when everything is shown."""
+    return f"{shown:,}" if shown >= total else f"{shown:,} of {count(total, cap)}"
+
+
+def duration(ms: float | None) -> str:
+    """A span in milliseconds: `850 ms`, `4.2 s`, `13m 47s`, `2h 05m`, `3d 4h`; `–` for None."""
+    if ms is None:
+        return "–"
+    ms = max(ms, 0)
+    if ms < 1000:
+        return f"{ms:.0f} ms"
+    if ms < 59_950:
+        return f"{ms / 1000:.1f} s"
+    seconds = round(ms / 1000)
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86_400
+    if minutes < 60:
+        return f"{minutes}m {seconds % 60:02d}s"
+    if hours < 48:
+        return f"{hours}h {minutes % 60:02d}m"
+    return f"{days}d {hours % 24}h"
+
+
+def latency(us: float | None) -> str:
+    """A span in microseconds: `850 µs`, `6.4 ms`, `1.2 s`; `–` for None."""
+    if us is None:
+        return "–"
+    if us < 1000:
+        return f"{us:.0f} µs"
+    if us < 1_000_000:
+        return f"{us / 1000:.3g} ms"
+    return f"{us / 1_000_000:.3g} s"
+
+
+def age(moment: int | None, now: int) -> str:
+    """How long ago: `now`, `40s ago`, `3m ago`, `2h ago`, `5d ago`; older than 60 days the date; `in 3d` for the future."""
+    if moment is None:
+        return "–"
+    seconds = (now - moment) // 1000
+    if -2 < seconds < 2:
+        return "now"
+    if abs(seconds) > 60 * 86_400:
+        return date(moment)
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "m"), (1, "s")):
+        if abs(seconds) >= size:
+            span = f"{abs(seconds) // size}{unit}"
+            break
+    return f"{span} ago" if seconds > 0 else f"in {span}"
+
+
+def moment(at: int | None) -> str:
+    """`2013-01-31 05:00:00 UTC`."""
+    return "–" if at is None else datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def machine_moment(at: int) -> str:
+    """For the `datetime` attribute of a `time` element."""
+    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def date(at: int) -> str:
+    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d")
+
+
+def size(count_of_bytes: int | None) -> str:
+    """Bytes, decimal units: `0 B`, `999 B`, `1.2 MB`."""
+    if count_of_bytes is None:
+        return "–"
+    value, unit = float(count_of_bytes), 0
+    while value >= 999.5 and unit < len(_BYTE_UNITS) - 1:
+        value, unit = value / 1000, unit + 1
+    return f"{value:.0f} {_BYTE_UNITS[unit]}" if unit == 0 or value >= 99.5 else f"{value:.1f} {_BYTE_UNITS[unit]}"
+
+
+def percent(share: float | None) -> str:
+    """A share of 1: `71 %`, `0.42 %`, `<0.01 %`."""
+    if share is None:
+        return "–"
+    points = share * 100
+    if 0 < points < 0.01:
+        return "<0.01 %"
+    return f"{points:.0f} %" if points >= 10 or points == 0 else f"{points:.2g} %"
+
+
+def rate(per_second: float | None) -> str:
+    """`0/s`, `2.4/s`, `5,556/s`."""
+    if per_second is None:
+        return "–"
+    return f"{per_second:,.0f}/s" if per_second >= 10 or per_second == 0 else f"{per_second:.2g}/s"
+
+
+def short(identifier: str | None, chars: int = 8) -> str:
+    """The tail of an id, which differs where its beginning (the time) may not; `m-` is kept off."""
+    return "–" if not identifier else identifier[-chars:]
+
+
+def digest(text: str | None, chars: int = 12) -> str:
+    return "–" if not text else text[:chars]
+
+
+def bar_width(value: float | None, low: float, high: float) -> int:
+    """Width class of an inline bar, 0 to 100 in steps of 5. The lowest value of a column still shows a stub."""
+    if value is None or not math.isfinite(value):
+        return 0
+    if high <= low:
+        return 100
+    share = min(max((value - low) / (high - low), 0.0), 1.0)
+    return max(5, round((0.1 + 0.9 * share) * 20) * 5)
