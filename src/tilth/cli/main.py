@@ -1,0 +1,125 @@
+"""The command `tilth`: a table of commands, each imported when it is called, and the one place where errors become words."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import click
+
+from tilth.core.errors import TilthError
+
+
+class Entry(NamedTuple):
+    """Where a command is defined, and the line that `tilth --help` shows of it without importing it."""
+
+    module: str
+    attribute: str
+    summary: str
+
+
+COMMANDS: dict[str, Entry] = {
+    "up": Entry("up", "up", "Start Tilth here: pages, API and predictions."),
+    "stop": Entry("up", "stop", "Stop the Tilth that `tilth up` started."),
+    "status": Entry("status", "status", "Show whether the server answers and what is deployed."),
+    "open": Entry("status", "open_pages", "Open the pages in a browser, signed in."),
+    "env": Entry("env", "env", "Print the variables that connect a shell, the SDK and mlflow."),
+    "doctor": Entry("doctor", "doctor", "Find out what is wrong with an installation and how to mend it."),
+    "exec": Entry("execute", "execute", "Run a program inside a tracked run."),
+    "deploy": Entry("deployment", "deploy", "Put a model version behind a prediction address."),
+    "predict": Entry("predict", "predict", "Send rows to a deployment and print its predictions."),
+    "logs": Entry("logs", "logs", "Show what the processes of `tilth up` wrote."),
+    "run": Entry("run", "run", "Runs: list, show, delete, restore."),
+    "model": Entry("model", "model", "Registered models: list, show, alias."),
+    "deployment": Entry("deployment", "deployment", "Deployments: list, show, delete."),
+    "project": Entry("project", "project", "Projects: list, create, show."),
+    "token": Entry("token", "token", "Tokens: list, create, revoke."),
+    "audit": Entry("audit", "audit", "Audit trail: list, verify."),
+    "version": Entry("version", "version", "Show the version of Tilth."),
+}
+
+
+class CommandTable(click.Group):
+    """Lists commands from the table; imports the one that is called. A plural is understood (`tilth runs list`)."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        name = cmd_name if cmd_name in COMMANDS else cmd_name.removesuffix("s")
+        entry = COMMANDS.get(name)
+        if entry is None:
+            return None
+        module = importlib.import_module(f"tilth.cli.commands.{entry.module}")
+        command: click.Command = getattr(module, entry.attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
+
+
+def _print_version(ctx: click.Context, option: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        ctx.invoke(importlib.import_module("tilth.cli.commands.version").version, as_json=False)
+        ctx.exit()
+
+
+@click.group(cls=CommandTable, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version and exit."
+)
+def cli() -> None:
+    """Tilth: runs, models, predictions and their audit in one product.
+
+    \b
+    Examples:
+      tilth up                                start here; prints `ready <url>`
+      tilth open                              open the pages, signed in
+      tilth exec -- python train.py           track a training script
+      tilth deploy flight-delay@champion      serve a model version
+      tilth predict flight-delay --in rows.csv
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point. Exit codes: 0 done, 1 an error that is told, 2 wrong usage, 130 interrupted; `exec` passes the program's on."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    try:
+        code = cli.main(arguments, prog_name="tilth", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except click.Abort:
+        click.echo("stopped", err=True)
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except TilthError as error:
+        return _tell(str(error))
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough; keep Python from complaining about it once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        return _tell(f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}")
+    except Exception as error:  # noqa: BLE001 - the outermost edge: nobody who types a command is shown a traceback
+        if os.environ.get("TILTH_DEBUG"):
+            traceback.print_exc()
+        return _tell(f"unexpected {type(error).__name__}: {error}; set TILTH_DEBUG=1 to see where, and report it")
+
+
+def _tell(message: str) -> int:
+    click.echo(f"error: {message}", err=True)
+    return 1
+
+
+if __name__ == "__main__":
+    main()
