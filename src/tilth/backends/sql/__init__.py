@@ -1,0 +1,59 @@
+"""The database behind one interface: SQLite or PostgreSQL, transactions, deferred rows, outbox, use of blobs."""
+
+from tilth.backends.sql import blob_use, outbox
+from tilth.backends.sql.database import Database
+from tilth.backends.sql.errors import (
+    DatabaseClosed,
+    DatabaseDamaged,
+    DatabaseFull,
+    DatabaseTooNew,
+    DatabaseUnreachable,
+    DuplicateRow,
+    InvalidText,
+    MigrationFailed,
+    MissingReference,
+    NetworkFileSystem,
+    NumberOutOfRange,
+    ReadersBusy,
+    RowRefused,
+    WriteConflict,
+    WriterBusy,
+)
+from tilth.backends.sql.hot import Hot, Row, hot
+from tilth.backends.sql.location import check_sqlite_location
+from tilth.backends.sql.opening import InvalidDatabaseUrl, open_database
+from tilth.backends.sql.schema import Document, Str, create_tables, metadata, upsert
+from tilth.backends.sql.tx import Tx
+
+__all__ = [
+    "Database",
+    "DatabaseClosed",
+    "DatabaseDamaged",
+    "DatabaseFull",
+    "DatabaseTooNew",
+    "DatabaseUnreachable",
+    "Document",
+    "DuplicateRow",
+    "Hot",
+    "InvalidDatabaseUrl",
+    "InvalidText",
+    "MigrationFailed",
+    "MissingReference",
+    "NetworkFileSystem",
+    "NumberOutOfRange",
+    "ReadersBusy",
+    "Row",
+    "RowRefused",
+    "Str",
+    "Tx",
+    "WriteConflict",
+    "WriterBusy",
+    "blob_use",
+    "check_sqlite_location",
+    "create_tables",
+    "hot",
+    "metadata",
+    "open_database",
+    "outbox",
+    "upsert",
+]
