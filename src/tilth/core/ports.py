@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tilth.core.clock import Millis
-from tilth.core.errors import Damaged, NotFound
+from tilth.core.errors import Damaged, Invalid, NotFound
 from tilth.core.ids import Digest
 
 
@@ -17,6 +17,14 @@ class BlobMissing(NotFound):
 
 class BlobDamaged(Damaged):
     """Stored bytes do not have the digest they are stored under. Raised while reading, at the latest with the last piece."""
+
+
+class DigestMismatch(Invalid):
+    """The bytes that arrived do not have the digest that was announced for them; nothing of them was kept."""
+
+
+class NotADigest(Invalid):
+    """A text that is not 64 lower-case hexadecimal digits stands where a digest belongs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,4 +69,8 @@ class Blobs(Protocol):
 
     async def delete(self, digest: Digest, *, untouched_since: Millis) -> bool:
         """Removes the blob unless it was touched after `untouched_since`. True if it is gone."""
+        ...
+
+    async def sweep(self, *, untouched_since: Millis) -> int:
+        """Removes what interrupted puts left behind, as far as it was last written at or before `untouched_since`. Returns how many."""
         ...
