@@ -1,0 +1,34 @@
+"""Adapters to the frameworks that models come from. Importing this package imports none of them."""
+
+from tilth.flavours.port import (
+    CannotCompile,
+    Compiled,
+    Compiler,
+    EngineUnusable,
+    Flavour,
+    Outputs,
+    Predictor,
+    Rows,
+    UnknownFlavour,
+    UnusableExample,
+)
+from tilth.flavours.registry import flavour_for, flavour_named
+from tilth.flavours.saving import FallbackPredictor, load_predictor, save_model
+
+__all__ = [
+    "CannotCompile",
+    "Compiled",
+    "Compiler",
+    "EngineUnusable",
+    "FallbackPredictor",
+    "Flavour",
+    "Outputs",
+    "Predictor",
+    "Rows",
+    "UnknownFlavour",
+    "UnusableExample",
+    "flavour_for",
+    "flavour_named",
+    "load_predictor",
+    "save_model",
+]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,7 +12,7 @@ from numpy.typing import NDArray
 
 from tilth.core.errors import Invalid
 from tilth.wire.models import ModelDocument, PredictMethod
-from tilth.wire.signature import Signature
+from tilth.wire.signature import Signature, Unseen
 
 Rows = NDArray[np.float64]
 """Encoded inputs, shape (rows, inputs): numbers as they are, booleans 0/1, categories as their index, missing as NaN."""
@@ -21,6 +23,18 @@ Outputs = NDArray[np.float64]
 
 class UnknownFlavour(Invalid):
     """No adapter knows this kind of model."""
+
+
+class UnusableExample(Invalid):
+    """The input example does not tell what the model takes. Raised by: signature, save."""
+
+
+class CannotCompile(Invalid):
+    """No faster form of this model is known; the framework's own engine serves it. Raised by: Compiler.compile."""
+
+
+class EngineUnusable(Invalid):
+    """A compiled form cannot be loaded on this machine. Raised by: Compiler.load."""
 
 
 class Predictor(Protocol):
@@ -40,8 +54,28 @@ class Flavour(Protocol):
         """Whether this adapter handles the object; must not import the framework if the object cannot be of it."""
         ...
 
-    def signature(self, model: Any, example: Any, method: PredictMethod) -> Signature:
-        """Columns, types and category vocabularies. example: a DataFrame or 2-d array of at least one row, as used in training."""
+    def default_method(self, model: Any) -> PredictMethod:
+        """`predict_proba` for a classifier that has it, else `predict`."""
+        ...
+
+    def signature(
+        self,
+        model: Any,
+        example: Any,
+        method: PredictMethod,
+        *,
+        categories: Mapping[str, Sequence[str]] | None = None,
+        unseen: Mapping[str, Unseen] | None = None,
+    ) -> Signature:
+        """Columns, types and category vocabularies. example: a DataFrame or 2-d array of at least one row, as used in training.
+
+        categories: vocabularies of text columns that have none of their own; unseen: what a column does with other values.
+        Raises UnusableExample.
+        """
+        ...
+
+    def encode(self, example: Any, signature: Signature) -> Rows:
+        """The rows of a DataFrame or array in the form that `Predictor.predict` takes."""
         ...
 
     def save(self, model: Any, folder: Path, *, signature: Signature, example: Any, method: PredictMethod) -> ModelDocument:
@@ -50,4 +84,30 @@ class Flavour(Protocol):
 
     def load(self, folder: Path, document: ModelDocument) -> Predictor:
         """The framework's own engine. May run code from the folder (pickle): never call it in the control process."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """What a compiler wrote: the file within the model's folder, what its loader must know (JSON), and where to look closely.
+
+    landmarks: per input the values at which the model's answer may change; the parity gate tries them and their neighbours.
+    """
+
+    path: str
+    detail: dict[str, Any]
+    landmarks: Mapping[int, NDArray[np.float64]] = field(default_factory=dict)
+
+
+class Compiler(Protocol):
+    """Turns a model into a form that answers faster, and runs that form without the framework."""
+
+    engine: str
+
+    def compile(self, model: Any, signature: Signature, method: PredictMethod, folder: Path) -> Compiled:
+        """Writes one file below `folder`. Raises CannotCompile."""
+        ...
+
+    def load(self, path: Path, detail: Mapping[str, Any], outputs: int) -> Predictor:
+        """path: the file that `compile` wrote; outputs: columns of the signature. Raises EngineUnusable."""
         ...

@@ -1,0 +1,95 @@
+"""Linear and logistic regression in plain numpy, with a StandardScaler before it or not: a few microseconds for a row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tilth.flavours.port import CannotCompile, Compiled, EngineUnusable, Outputs, Predictor, Rows
+from tilth.wire.models import PredictMethod
+from tilth.wire.signature import Signature
+
+FILE = "compiled/linear.npz"
+
+Link = Literal["identity", "logistic", "softmax"]
+
+_LOGISTIC = frozenset({"LogisticRegression", "LogisticRegressionCV"})
+_LINEAR = frozenset(
+    {"LinearRegression", "Ridge", "RidgeCV", "Lasso", "LassoCV", "ElasticNet", "ElasticNetCV", "HuberRegressor", "BayesianRidge"}
+)
+
+
+class LinearCompiler:
+    engine = "linear"
+
+    def compile(self, model: Any, signature: Signature, method: PredictMethod, folder: Path) -> Compiled:
+        scaler, last = _parts(model)
+        kind = type(last).__name__
+        if kind not in (_LOGISTIC if method == "predict_proba" else _LINEAR):
+            raise CannotCompile(f"{kind} with {method} is no linear model that is known")
+        if any(column.categories is not None for column in signature.inputs):
+            raise CannotCompile("a linear model over categories is not compiled")
+        weights = np.atleast_2d(np.asarray(last.coef_, dtype=np.float64)).T
+        offset = np.broadcast_to(np.asarray(last.intercept_, dtype=np.float64), (weights.shape[1],))
+        link: Link = "identity" if method == "predict" else "logistic" if weights.shape[1] == 1 else "softmax"
+        path = folder / FILE
+        path.parent.mkdir(exist_ok=True)
+        np.savez(path, weights=weights, offset=offset, center=_of(scaler, "mean_", 0.0), scale=_of(scaler, "scale_", 1.0))
+        return Compiled(FILE, {"link": link})
+
+    def load(self, path: Path, detail: Mapping[str, Any], outputs: int) -> Predictor:
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in ("weights", "offset", "center", "scale")}
+        except (OSError, ValueError, KeyError) as error:
+            raise EngineUnusable(f"{path.name} cannot be read: {error}") from error
+        return _LinearPredictor(**arrays, link=detail["link"])
+
+
+class _LinearPredictor:
+    """Runs for each prediction. Scales before it multiplies, as scikit-learn does: folding the scale into the weights loses bits."""
+
+    engine = "linear"
+
+    def __init__(
+        self,
+        weights: NDArray[np.float64],
+        offset: NDArray[np.float64],
+        center: NDArray[np.float64],
+        scale: NDArray[np.float64],
+        link: Link,
+    ) -> None:
+        self._weights, self._offset, self._center, self._scale, self._link = weights, offset, center, scale, link
+
+    def predict(self, rows: Rows) -> Outputs:
+        score = ((rows - self._center) / self._scale) @ self._weights + self._offset
+        if self._link == "softmax":
+            score = np.exp(score - score.max(axis=1, keepdims=True))
+            return np.asarray(score / score.sum(axis=1, keepdims=True))
+        if self._link == "logistic":
+            # exp of minus a large number is 0, of plus a large one overflows: this form only meets the first.
+            score = np.exp(-np.logaddexp(0.0, -score))
+        return score[:, 0] if score.shape[1] == 1 else score
+
+
+def _parts(model: Any) -> tuple[Any, Any]:
+    """(scaler or None, last estimator). Raises CannotCompile for a pipeline of anything else."""
+    if type(model).__name__ != "Pipeline":
+        return None, model
+    steps = [step for _, step in model.steps if step is not None and step != "passthrough"]
+    match [type(step).__name__ for step in steps]:
+        case [_]:
+            return None, steps[0]
+        case ["StandardScaler", _]:
+            return steps[0], steps[1]
+        case names:
+            raise CannotCompile(f"a pipeline of {', '.join(names)} is not compiled")
+
+
+def _of(scaler: Any, name: str, default: float) -> NDArray[np.float64]:
+    value = getattr(scaler, name, None)
+    return np.asarray(default if value is None else value, dtype=np.float64)

@@ -1,0 +1,111 @@
+"""From a fitted model to a folder that the model server can run, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from tilth.flavours.parity import compare, make_rows
+from tilth.flavours.port import CannotCompile, Compiled, Compiler, EngineUnusable, Predictor, Rows
+from tilth.flavours.registry import COMPILERS, compiler_named, flavour_for, flavour_named
+from tilth.wire.models import DOCUMENT_NAME, CompiledEngine, ModelDocument, Parity, PredictMethod
+from tilth.wire.signature import Signature, Unseen
+
+MOST_SEEDS = 2000
+"""Rows of the example, and of check_rows, that the gate looks at: somebody passes the whole training set."""
+
+
+class FallbackPredictor:
+    """The framework's own engine where a compiled one was there but could not be used, and why not."""
+
+    def __init__(self, predictor: Predictor, reason: str) -> None:
+        self.engine = predictor.engine
+        self.reason = reason
+        self.predict = predictor.predict
+
+
+def save_model(
+    model: Any,
+    folder: Path,
+    *,
+    example: Any,
+    method: PredictMethod | None = None,
+    categories: Mapping[str, Sequence[str]] | None = None,
+    unseen: Mapping[str, Unseen] | None = None,
+    check_rows: Any = None,
+    compilers: Sequence[Compiler] = COMPILERS,
+) -> ModelDocument:
+    """Writes the model into the empty `folder` as an MLflow model directory, with a compiled form where one passes the parity gate.
+
+    example: a DataFrame or 2-d array of at least one row, with the columns and types of training; its first rows are kept.
+    check_rows: more rows of that kind for the gate. A model that does not compile is saved all the same; `not_compiled` says why.
+    Raises UnknownFlavour, UnusableExample.
+    """
+    flavour = flavour_for(model)
+    method = method or flavour.default_method(model)
+    signature = flavour.signature(model, example, method, categories=categories, unseen=unseen)
+    folder.mkdir(parents=True, exist_ok=True)
+    document = flavour.save(model, folder, signature=signature, example=example, method=method)
+    seeds = flavour.encode(example[:MOST_SEEDS], signature)
+    if check_rows is not None:
+        seeds = np.vstack([seeds, flavour.encode(check_rows[:MOST_SEEDS], signature)])
+    # The reference is what was saved, read back: the gate then also proves that the folder loads.
+    reference = flavour.load(folder, document)
+    document = _with_compiled(model, folder, document, reference, seeds, compilers)
+    (folder / DOCUMENT_NAME).write_bytes(msgspec.json.format(msgspec.json.encode(document)))
+    return document
+
+
+def load_predictor(folder: Path, document: ModelDocument) -> Predictor:
+    """The compiled engine if it passed its gate and loads here, else the framework's own.
+
+    Where a compiled engine could not be loaded the answer is a FallbackPredictor with the reason. The framework's own engine may
+    run code from the folder (pickle): never call this in the control process.
+    """
+    reasons = []
+    for compiled in document.compiled:
+        if not compiled.parity.passed:
+            continue
+        compiler = compiler_named(compiled.engine)
+        if compiler is None:
+            reasons.append(f"this version of Tilth has no engine {compiled.engine!r}")
+            continue
+        try:
+            return compiler.load(folder / compiled.path, compiled.detail, len(document.signature.outputs))
+        except EngineUnusable as unusable:
+            reasons.append(str(unusable))
+    predictor = flavour_named(document.flavour).load(folder, document)
+    return FallbackPredictor(predictor, "; ".join(reasons)) if reasons else predictor
+
+
+def _with_compiled(
+    model: Any, folder: Path, document: ModelDocument, reference: Predictor, seeds: Rows, compilers: Sequence[Compiler]
+) -> ModelDocument:
+    reasons = []
+    for compiler in compilers:
+        try:
+            compiled = compiler.compile(model, document.signature, document.method, folder)
+        except CannotCompile as refused:
+            reasons.append(f"{compiler.engine}: {refused}")
+            continue
+        try:
+            predictor = compiler.load(folder / compiled.path, compiled.detail, len(document.signature.outputs))
+            parity = _measure(document.signature, reference, predictor, seeds, compiled)
+            reason = parity.reason
+        except EngineUnusable as unusable:
+            reason = str(unusable)
+        if not reason:
+            engine = CompiledEngine(engine=compiler.engine, path=compiled.path, parity=parity, detail=compiled.detail)
+            return msgspec.structs.replace(document, compiled=(engine,), not_compiled="")
+        (folder / compiled.path).unlink(missing_ok=True)
+        reasons.append(f"{compiler.engine} refused by the parity gate: {reason}")
+    return msgspec.structs.replace(document, not_compiled="; ".join(reasons))
+
+
+def _measure(signature: Signature, reference: Predictor, predictor: Predictor, seeds: Rows, compiled: Compiled) -> Parity:
+    rows = make_rows(signature, seeds, landmarks=compiled.landmarks)
+    return compare(signature, rows, reference.predict(rows), predictor.predict(rows))
