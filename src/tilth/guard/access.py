@@ -54,3 +54,7 @@ class Access(Generic[L]):
             return fn(tx)
 
         return await self.database.write(checked)
+
+    def forget(self) -> None:
+        """Call after a change of roles, tokens or projects, so that this process knows it at once (others within seconds)."""
+        self.gate.forget()

@@ -107,6 +107,10 @@ class Gate(Protocol):
         """Inside a write: the credential is still good and the role still held. Raises Unauthenticated, Denied, NotFound."""
         ...
 
+    def forget(self) -> None:
+        """Drops what is remembered of credentials, roles and projects, after one of them was changed."""
+        ...
+
     async def refused(self, principal: Principal, route: str, permission: Permission, project: ProjectRef | None) -> None:
         """Leaves one audit row per principal, route and minute."""
         ...

@@ -1,0 +1,68 @@
+"""What stands before every request, whatever the route: the Host allow-list and the security headers.
+
+ASGI middleware, because it must also cover errors and addresses that no route answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; frame-src 'self'"
+)
+_HEADERS = (
+    (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"x-frame-options", b"DENY"),
+)
+LOOPBACK_HOSTS = frozenset(("localhost", "127.0.0.1", "[::1]"))
+
+
+class Protection:
+    """Refuses foreign Host headers (a page of another site could otherwise reach a loopback server by DNS rebinding), and adds
+    security headers to every answer that does not bring its own.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: Iterable[str]) -> None:
+        self._app = app
+        self._hosts = LOOPBACK_HOSTS | {host.lower() for host in hosts}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers: Any = dict(scope["headers"])
+        if not self._known(headers.get(b"host", b"").decode("latin-1")):
+            await _refuse(send)
+            return
+
+        async def protected(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                present = {name.lower() for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *(pair for pair in _HEADERS if pair[0] not in present)]
+            await send(message)
+
+        await self._app(scope, receive, protected)
+
+    def _known(self, host: str) -> bool:
+        name = host.lower()
+        if not name.endswith("]"):
+            head, colon, port = name.rpartition(":")
+            name = head if colon and port.isdigit() else name
+        return name in self._hosts
+
+
+async def _refuse(send: Send) -> None:
+    body = (
+        b'{"error":{"kind":"invalid","code":"unknown_host","message":"this server does not answer under the host name of this request: '
+        b'use 127.0.0.1 or localhost, or add the name to allowed_hosts in tilth.toml"}}'
+    )
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 400, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -1,0 +1,169 @@
+"""Tokens, sessions and one-time links. Secrets are returned once, to the caller, and only their SHA-256 is kept."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+
+from tilth.backends.sql import Tx
+from tilth.core.actors import SYSTEM, Actor
+from tilth.core.clock import DAY, Millis, now
+from tilth.core.ids import ProjectId, new_id
+from tilth.core.names import check_name
+from tilth.domains.audit import actions as audit
+from tilth.domains.identity import queries
+from tilth.domains.identity.actions.projects import create_principal
+from tilth.domains.identity.queries import writes
+from tilth.domains.identity.rules import (
+    LOGIN_LINK_LIFE,
+    MAX_TOKEN_LIFE,
+    SESSION_LIFE,
+    check_hand_on,
+    expiry,
+    new_token_secret,
+    scopes_named,
+    secret_digest,
+)
+from tilth.domains.identity.types import (
+    LinkUsed,
+    NoSuchProject,
+    NoSuchToken,
+    PrincipalRecord,
+    Token,
+    TokenKind,
+)
+from tilth.guard import SCOPES, OrgRole, Permission, Principal
+
+RENEW_BEFORE = Millis(30 * DAY)
+
+
+def create_token(
+    tx: Tx,
+    giver: Principal,
+    name: str,
+    *,
+    scopes: Iterable[str],
+    project: str | None = None,
+    expires_in_days: int = 90,
+    principal: str | None = None,
+    run_id: str | None = None,
+) -> tuple[Token, str]:
+    """A token for the caller or, by an admin, for another principal. Returns it with its secret.
+
+    Raises UnknownScope, NoSuchProject, NoSuchPrincipal, BeyondOwnRights.
+    """
+    check_name(name, "token")
+    wanted = scopes_named(scopes)
+    owner_id = giver.actor.id if principal is None else queries.principal_named(tx, principal).id
+    project_id = _own_project(tx, giver, project) if project is not None else None
+    check_hand_on(giver, wanted, project_id, own=owner_id == giver.actor.id)
+    kind: TokenKind = "run" if run_id is not None else "personal"
+    token, secret = _add(
+        tx, owner_id, name, wanted, kind, giver.actor.id, expiry(now(), expires_in_days, kind), project_id, run_id
+    )
+    if kind != "run":
+        detail = {"name": name, "scopes": sorted(wanted), "expires": token.expires, "for": token.principal_name}
+        audit.record(tx, giver.actor, "token.created", project_id=project_id, thing=token.id, detail=detail)
+    return token, secret
+
+
+def revoke_token(tx: Tx, caller: Principal, token_id: str) -> Token:
+    """Ends a token of the caller's own or, by an admin, of anybody. Raises NoSuchToken; a second time changes nothing."""
+    token = queries.token_by_id(tx, token_id)
+    if token is None or (token.principal_id != caller.actor.id and caller.org_role < OrgRole.ADMIN):
+        raise NoSuchToken(f"no token {token_id[:40]!r} of yours; `tilth token list` shows them")
+    if writes.revoke_token(tx, token_id, now()):
+        audit.record(tx, caller.actor, "token.revoked", project_id=token.project_id, thing=token_id, detail={"name": token.name})
+    revoked = queries.token_by_id(tx, token_id)
+    assert revoked is not None
+    return revoked
+
+
+def ensure_local_owner(tx: Tx, name: str) -> PrincipalRecord:
+    """The admin of a fresh installation: made at the first start, found at later ones."""
+    return queries.first_admin_across_projects(tx) or create_principal(tx, SYSTEM, name, org_role=OrgRole.ADMIN)
+
+
+def renew_system_token(tx: Tx, principal: PrincipalRecord, kind: TokenKind, known_secret: str | None) -> str:
+    """The secret of the local owner's or the model servers' token: the known one while it stays good for 30 days, else a new one."""
+    if known_secret is not None:
+        found = queries.credential_by_token(tx, secret_digest(known_secret), Millis(now() + RENEW_BEFORE))
+        if found is not None and found.kind == kind and found.principal_id == principal.id:
+            return known_secret
+    writes.revoke_tokens_of_kind(tx, principal.id, kind, now())
+    scopes = frozenset({"plane"}) if kind == "plane" else SCOPES
+    token, secret = _add(tx, principal.id, kind, scopes, kind, SYSTEM.id, Millis(now() + MAX_TOKEN_LIFE), None, None)
+    audit.record(tx, SYSTEM, "token.created", project_id=None, thing=token.id, detail={"name": kind, "for": principal.name})
+    return secret
+
+
+def create_login_link(tx: Tx, actor: Actor) -> tuple[str, Millis]:
+    """(secret, expiry) of a link that signs its user in once."""
+    secret, expires = secrets.token_urlsafe(32), Millis(now() + LOGIN_LINK_LIFE)
+    writes.add_login_link(tx, {"sha256": secret_digest(secret), "principal_id": actor.id, "expires": expires, "used": None})
+    audit.record(tx, actor, "login_link.created", project_id=None, thing=actor.name, detail={"expires": expires})
+    return secret, expires
+
+
+def sign_in_by_link(tx: Tx, secret: str, address: str) -> tuple[str, Millis]:
+    """(session secret, expiry). Raises LinkUsed."""
+    sha256, moment = secret_digest(secret), now()
+    link = queries.login_link_by_secret(tx, sha256)
+    if link is None or not writes.use_login_link(tx, sha256, moment):
+        raise LinkUsed("this link was used already or is older than 5 minutes: `tilth open` makes a new one")
+    session, expires = secrets.token_urlsafe(32), Millis(moment + SESSION_LIFE)
+    row = {"id": new_id(), "sha256": secret_digest(session), "principal_id": link.principal_id, "created": moment}
+    writes.add_session(tx, {**row, "expires": expires, "address": address})
+    principal = queries.principal_by_id(tx, link.principal_id)
+    assert principal is not None
+    actor = Actor(id=principal.id, name=principal.name, kind="user", via="login_link", address=address)
+    audit.record(tx, actor, "session.created", project_id=None, thing=row["id"], detail={})
+    return session, expires
+
+
+def sign_out(tx: Tx, principal: Principal) -> None:
+    """Ends the session that the request came with; a token is left alone."""
+    kind, _, id_ = principal.actor.via.partition(":")
+    if kind == "session" and writes.drop_session(tx, id_):
+        audit.record(tx, principal.actor, "session.ended", project_id=None, thing=id_, detail={})
+
+
+def _own_project(tx: Tx, giver: Principal, name: str) -> str:
+    project = queries.project_named(tx, name)
+    if project is None or not giver.may(Permission.PROJECT_READ, ProjectId(project.id)):
+        raise NoSuchProject(f"no project {name!r} that you belong to; `tilth project list` shows yours")
+    return project.id
+
+
+def _add(
+    tx: Tx,
+    owner_id: str,
+    name: str,
+    scopes: frozenset[str],
+    kind: TokenKind,
+    created_by: str,
+    expires: Millis,
+    project_id: str | None,
+    run_id: str | None,
+) -> tuple[Token, str]:
+    secret, prefix = new_token_secret()
+    row = {
+        "id": new_id(),
+        "sha256": secret_digest(secret),
+        "prefix": prefix,
+        "name": name,
+        "principal_id": owner_id,
+        "project_id": project_id,
+        "scopes": " ".join(sorted(scopes)),
+        "kind": kind,
+        "run_id": run_id,
+        "created": now(),
+        "created_by": created_by,
+        "expires": expires,
+        "last_used": None,
+        "revoked": None,
+    }
+    writes.add_token(tx, row)
+    token = queries.token_by_id(tx, str(row["id"]))
+    assert token is not None
+    return token, secret

@@ -1,0 +1,88 @@
+"""How secrets look, and what may be handed on."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from collections.abc import Iterable, Mapping
+
+from tilth.core.clock import DAY, MINUTE, Millis
+from tilth.domains.identity.types import BeyondOwnRights, UnknownRole, UnknownScope
+from tilth.guard.permissions import SCOPES, OrgRole, Role, Scope
+from tilth.guard.principal import Principal
+
+TOKEN_PATTERN = re.compile(r"tilth_[a-z0-9]{8}_[A-Za-z0-9_-]{43}")
+MAX_TOKEN_LIFE = Millis(365 * DAY)
+RUN_TOKEN_LIFE = Millis(7 * DAY)
+SESSION_LIFE = Millis(14 * DAY)
+LOGIN_LINK_LIFE = Millis(5 * MINUTE)
+_PREFIX_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
+
+
+def new_token_secret() -> tuple[str, str]:
+    """(secret, prefix): `tilth_<8 readable characters>_<43 characters of 256 random bits>`."""
+    prefix = "".join(secrets.choice(_PREFIX_LETTERS) for _ in range(8))
+    return f"tilth_{prefix}_{secrets.token_urlsafe(32)}", prefix
+
+
+def secret_digest(secret: str) -> str:
+    """SHA-256 in hexadecimal. Secrets carry 256 random bits, so a slow hash would protect nothing more."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def looks_like_token(text: str) -> bool:
+    return TOKEN_PATTERN.fullmatch(text) is not None
+
+
+def role_named(word: str) -> Role:
+    try:
+        return Role[word.upper()]
+    except KeyError:
+        raise UnknownRole(f"no role {word[:40]!r}: choose viewer, developer, maintainer or owner") from None
+
+
+def org_role_named(word: str) -> OrgRole:
+    try:
+        return OrgRole[word.upper()]
+    except KeyError:
+        raise UnknownRole(f"no organisation role {word[:40]!r}: choose member, auditor or admin") from None
+
+
+def scopes_named(words: Iterable[str]) -> frozenset[Scope]:
+    """Raises UnknownScope, also for an empty choice."""
+    wanted = frozenset(words)
+    unknown = sorted(wanted - SCOPES)
+    if unknown or not wanted:
+        named = f"no scope {unknown[0][:40]!r}" if unknown else "a token needs at least one scope"
+        raise UnknownScope(f"{named}: choose of {', '.join(sorted(SCOPES))}")
+    return wanted  # type: ignore[return-value]
+
+
+def check_hand_on(giver: Principal, scopes: frozenset[Scope], project: str | None, own: bool) -> None:
+    """A token can never do more than the credential it was made with. Raises BeyondOwnRights."""
+    beyond = sorted(scopes - giver.scopes)
+    if beyond:
+        raise BeyondOwnRights(f"your own credential lacks the scope {beyond[0]!r}, so you cannot make a token that has it")
+    if giver.bound_to is not None and project != giver.bound_to:
+        raise BeyondOwnRights("your own token is bound to one project, so the new one must be bound to the same project")
+    if not own and giver.org_role < OrgRole.ADMIN:
+        raise BeyondOwnRights("only an organisation admin makes tokens for other principals")
+
+
+def check_role_hand_on(giver: Principal, project_id: str, role: Role) -> None:
+    """Nobody gives a role above his own. Raises BeyondOwnRights."""
+    own = giver.role_in(project_id)  # type: ignore[arg-type]
+    if own is None or role > own:
+        raise BeyondOwnRights(f"you cannot give the role {role.word!r}: it is above your own")
+
+
+def expiry(now: Millis, days: int, kind: str) -> Millis:
+    """Moment at which a new token ends: at most a year, for run-scoped tokens at most a week."""
+    return Millis(now + min(days * DAY, RUN_TOKEN_LIFE if kind == "run" else MAX_TOKEN_LIFE))
+
+
+def without_owner(roles: Mapping[str, Role], changed: str, new_role: Role | None) -> bool:
+    """Whether giving `changed` the new role (None: removing him) leaves the project without an owner."""
+    after = {**roles, changed: new_role} if new_role is not None else {k: v for k, v in roles.items() if k != changed}
+    return Role.OWNER not in after.values()
