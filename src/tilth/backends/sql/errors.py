@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tilth.core.errors import Conflict, Damaged, Invalid, OutOfSpace, Unavailable
+from tilth.core.errors import Conflict, Damaged, Denied, Invalid, OutOfSpace, Unavailable
 
 
 class WriterBusy(Unavailable):
@@ -37,6 +37,10 @@ class DatabaseFull(OutOfSpace):
     """The disk under the database is full; nothing of the request was kept."""
 
     retry_after_s = 30.0
+
+
+class DatabaseReadOnly(Denied):
+    """A reading job tried to write, or this user has no right to write the database."""
 
 
 class DatabaseDamaged(Damaged):

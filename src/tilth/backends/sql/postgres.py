@@ -16,6 +16,7 @@ from sqlalchemy.pool import NullPool
 from tilth.backends.sql.database import Database
 from tilth.backends.sql.errors import (
     DatabaseFull,
+    DatabaseReadOnly,
     DatabaseUnreachable,
     DuplicateRow,
     InvalidText,
@@ -208,7 +209,7 @@ def translate(error: BaseException) -> TilthError | None:
         case "53100":
             return DatabaseFull("the disk of the database server is full and nothing was kept: free some space and send it again")
         case "25006":
-            return RowRefused("a reading job tried to write: use db.write")
+            return DatabaseReadOnly(f"the database cannot be written ({said}): use db.write to write")
     if state.startswith("23"):
         return RowRefused(f"the database refused a row: {said}")
     if state.startswith(("08", "57P", "53")):

@@ -22,6 +22,7 @@ from tilth.backends.sql.database import Database
 from tilth.backends.sql.errors import (
     DatabaseDamaged,
     DatabaseFull,
+    DatabaseReadOnly,
     DatabaseUnreachable,
     DuplicateRow,
     MissingReference,
@@ -34,7 +35,7 @@ from tilth.backends.sql.schema import json_text
 from tilth.backends.sql.sqlite_writer import GroupWriter
 from tilth.backends.sql.tx import DialectName, Driver, Tx
 from tilth.backends.sql.work import Job, Workers, call
-from tilth.core.errors import Denied, TilthError
+from tilth.core.errors import TilthError
 
 READERS = 4
 MAX_WAITING_READS = 1024
@@ -107,12 +108,20 @@ def sqlite_engine(path: Path, *, read_only: bool = False) -> Engine:
         try:
             for pragma in _pragmas(read_only):
                 connection.execute(f"PRAGMA {pragma}")
+            if not read_only:
+                _use_wal(connection, path)
         except sqlite3.Error:
             connection.close()
             raise
         return connection
 
     return create_engine("sqlite://", creator=connect, poolclass=NullPool, paramstyle="named", json_serializer=json_text)
+
+
+def _use_wal(connection: sqlite3.Connection, path: Path) -> None:
+    (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+    if mode != "wal":
+        raise DatabaseUnreachable(f"{path} lies on a file system without shared memory for SQLite's WAL: choose a local disk")
 
 
 def begun(engine: Engine) -> Connection:
@@ -127,7 +136,7 @@ def _pragmas(read_only: bool) -> list[str]:
     if read_only:
         return [*both, "query_only=ON"]
     # The default of 1000 pages syncs the database file after every few groups; 4000 pages are 16 MB of WAL.
-    return [*both, "journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=4000", "journal_size_limit=67108864"]
+    return [*both, "synchronous=FULL", "wal_autocheckpoint=4000", "journal_size_limit=67108864"]
 
 
 def raw(connection: Connection) -> sqlite3.Connection:
@@ -159,7 +168,9 @@ def translate(error: BaseException) -> TilthError | None:
         case ["CANTOPEN", *_]:
             return DatabaseUnreachable(f"the database file cannot be opened ({error}): check that its folder exists and is yours")
         case ["READONLY", *_] | ["PERM"]:
-            return _ReadOnly(f"the database cannot be written ({error}): check the rights of its file and folder")
+            return DatabaseReadOnly(
+                f"the database cannot be written ({error}): check the rights of its file and folder, and use db.write to write"
+            )
         case ["CORRUPT", *_] | ["NOTADB"]:
             return DatabaseDamaged(f"the database file is damaged ({error}): stop Tilth and put back the latest backup")
         case ["BUSY", *_] | ["LOCKED", *_]:
@@ -168,10 +179,6 @@ def translate(error: BaseException) -> TilthError | None:
             )
         case _:
             return None
-
-
-class _ReadOnly(Denied):
-    """A write through a read-only connection, or without the right to write the file."""
 
 
 def _columns(error: BaseException) -> str:
