@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from litestar import Request, Response
+from litestar.params import FromPath
 
 from tilth.core.errors import NotFound
 from tilth.guard import Permission, get
@@ -72,7 +73,7 @@ def static_url(name: str) -> str:
 
 
 @get("/static/{tag:str}/{path:path}", permission=Permission.PUBLIC, sync_to_thread=False)
-def static_file(request: Request[Any, Any, Any], tag: str, path: str) -> Response[bytes]:
+def static_file(request: Request[Any, Any, Any], tag: FromPath[str], path: FromPath[str]) -> Response[bytes]:
     """A name that is not among the files read at start is unknown: nothing of the request reaches the file system."""
     file = FILES.get(str(path).lstrip("/"))
     if file is None:

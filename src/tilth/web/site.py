@@ -1,0 +1,10 @@
+"""Every page route, in the order of the navigation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tilth.web.pages import audit, entry, settings
+from tilth.web.statics import static_file
+
+routes: list[Any] = [static_file, *entry.routes, *audit.routes, *settings.routes]
