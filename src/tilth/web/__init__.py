@@ -1,6 +1,6 @@
-"""Pages drawn on the server: `routes` for the app to serve, and `error_page` for its error table."""
+"""Pages drawn on the server: `routes` for the app to serve, and `render_error` for its error table."""
 
-from tilth.web.pages.entry import error_page
+from tilth.web.pages.entry import render_error
 from tilth.web.site import routes
 
-__all__ = ["error_page", "routes"]
+__all__ = ["render_error", "routes"]

@@ -27,7 +27,7 @@ def login_page() -> Response[str]:
     return html(draw("login.html", title="Sign in"))
 
 
-def error_page(request: Asked, status: int, detail: ErrorDetail) -> Response[Any]:
+def render_error(request: Asked, status: int, detail: ErrorDetail) -> Response[Any]:
     """What a person sees when an address answers with an error; without credentials that is the way to sign in."""
     if status == 401:
         return html(draw("login.html", title="Sign in"), 401)
