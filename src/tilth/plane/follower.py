@@ -1,0 +1,167 @@
+"""Follows the state that the control process publishes: reads it, loads what is new beside what serves, then swaps.
+
+A deployment moves to a new generation only when all its versions are loaded, verified and warm; until then, and for ever if they
+cannot be, the generation before serves on. Tokens and removed deployments take effect at once, whatever is loading.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from tilth.core import clock
+from tilth.plane.batching import Core
+from tilth.plane.latency import Tally
+from tilth.plane.loading import Loader, VersionRefused
+from tilth.plane.serving import ServedDeployment, serving_state
+from tilth.wire.plane import STATE_PATH, PlaneDeployment, PlaneState, VersionStatus
+
+logger = logging.getLogger(__name__)
+
+POLL_S = 0.2
+FIRST_RETRY_S = 1.0
+LONGEST_RETRY_S = 30.0
+PRUNE_EVERY_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A generation that was refused here; it is tried again at `retry_at` (monotonic seconds), since the fault may be mended."""
+
+    generation: int
+    version: str
+    error: str
+    attempts: int
+    retry_at: float
+
+
+class Follower:
+    """Lives on the event loop; files are read and models loaded in one thread of its own."""
+
+    def __init__(self, home: Path, core: Core, loader: Loader, changed: Callable[[], None]) -> None:
+        """changed: called after each swap and refusal, so that the status goes out at once."""
+        self._path = home / STATE_PATH
+        self._core = core
+        self._loader = loader
+        self._changed = changed
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="model-loading")
+        self._wanted: PlaneState | None = None
+        self._seen: tuple[int, int, int] | None = None
+        self._served: dict[str, ServedDeployment] = {}
+        self._next_prune = clock.monotonic() + PRUNE_EVERY_S
+        self.refusals: dict[str, Refusal] = {}
+        self.tallies: dict[str, Tally] = {}
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        loading: asyncio.Task[None] | None = None
+        while True:
+            self._read_if_new()
+            if self._wanted is not None and (loading is None or loading.done()):
+                if loading is not None:
+                    loading.result()
+                loading = asyncio.create_task(self._load_pending(self._wanted))
+            await asyncio.sleep(POLL_S)
+
+    def conditions(self, wanted: PlaneDeployment) -> tuple[VersionStatus, ...]:
+        """What became of each version that the deployment wants."""
+        served = self._served.get(wanted.id)
+        engines = {version.key: version.engine for version in served.versions} if served is not None else {}
+        refusal = self.refusals.get(wanted.id)
+        refused = refusal.version if refusal is not None and refusal.generation == wanted.generation else ""
+        statuses = []
+        for version in wanted.versions:
+            if refusal is not None and version.key == refused:
+                statuses.append(VersionStatus(version.key, "failed", error=refusal.error))
+            elif version.key in engines:
+                statuses.append(VersionStatus(version.key, "ready", engine=engines[version.key]))
+            else:
+                statuses.append(VersionStatus(version.key, "loading"))
+        return tuple(statuses)
+
+    def _read_if_new(self) -> None:
+        # A few kilobytes from the page cache: not worth a thread.
+        try:
+            found = self._path.stat()
+            stamp = (found.st_mtime_ns, found.st_ino, found.st_size)
+            if stamp == self._seen:
+                return
+            state = msgspec.json.decode(self._path.read_bytes(), type=PlaneState)
+        except FileNotFoundError:
+            return
+        except (OSError, msgspec.DecodeError) as error:
+            logger.error("the state from the control process cannot be read, the last one serves on: %s", error)
+            return
+        self._seen = stamp
+        self._wanted = state
+        for deployment in state.deployments:
+            self.tallies.setdefault(deployment.id, Tally())
+        self._publish()
+
+    def _publish(self) -> None:
+        assert self._wanted is not None
+        ids = {deployment.id for deployment in self._wanted.deployments}
+        self._served = {id_: served for id_, served in self._served.items() if id_ in ids}
+        self.refusals = {id_: refusal for id_, refusal in self.refusals.items() if id_ in ids}
+        failures = {id_: refusal.error for id_, refusal in self.refusals.items()}
+        self._core.state = serving_state(self._wanted, self._served, failures)
+        self._changed()
+
+    async def _load_pending(self, wanted: PlaneState) -> None:
+        for deployment in wanted.deployments:
+            if not self._is_pending(deployment):
+                continue
+            if self._wanted is not wanted:
+                return
+            await self._load(deployment, wanted.control_url)
+        if clock.monotonic() > self._next_prune:
+            self._next_prune = clock.monotonic() + PRUNE_EVERY_S
+            digests = {version.manifest_digest for deployment in wanted.deployments for version in deployment.versions}
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._loader.prune, digests)
+
+    def _is_pending(self, wanted: PlaneDeployment) -> bool:
+        served = self._served.get(wanted.id)
+        if served is not None and served.spec == wanted:
+            return False
+        refusal = self.refusals.get(wanted.id)
+        return refusal is None or refusal.generation != wanted.generation or clock.monotonic() >= refusal.retry_at
+
+    async def _load(self, deployment: PlaneDeployment, control_url: str) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            served = await loop.run_in_executor(
+                self._thread, self._loader.load, deployment, control_url, self.tallies[deployment.id]
+            )
+        except Exception as error:  # noqa: BLE001 a refusal with its reason, or a fault of ours that must not end the following
+            self._refused(deployment, error)
+        else:
+            self._served[deployment.id] = served
+            self.refusals.pop(deployment.id, None)
+            logger.info("deployment %s/%s serves generation %d", deployment.project, deployment.name, deployment.generation)
+        self._publish()
+
+    def _refused(self, deployment: PlaneDeployment, error: Exception) -> None:
+        before = self.refusals.get(deployment.id)
+        attempts = before.attempts + 1 if before is not None and before.generation == deployment.generation else 1
+        self.refusals[deployment.id] = Refusal(
+            generation=deployment.generation,
+            version=error.key if isinstance(error, VersionRefused) else "",
+            error=str(error)[:1000] or type(error).__name__,
+            attempts=attempts,
+            retry_at=clock.monotonic() + min(LONGEST_RETRY_S, FIRST_RETRY_S * 2 ** (attempts - 1)),
+        )
+        if attempts == 1:
+            logger.error(
+                "generation %d of deployment %s/%s is refused: %s",
+                deployment.generation,
+                deployment.project,
+                deployment.name,
+                error,
+                exc_info=None if isinstance(error, VersionRefused) else error,
+            )

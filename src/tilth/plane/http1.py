@@ -1,0 +1,265 @@
+"""HTTP/1.1 on a socket: asyncio.Protocol and httptools, no framework. Hot path.
+
+Keep-alive and pipelining with answers in order; bounds on head, body, pipelined requests and on the time a client may take.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from functools import partial
+from http import HTTPStatus
+from typing import cast
+
+import httptools
+
+from tilth.core import clock
+from tilth.core.errors import TilthError
+from tilth.plane.admission import HEADERS, Admission
+from tilth.plane.answers import Answer, BodyTooLarge, HeadTooLarge, Malformed, RequestTimeout, refusal
+from tilth.plane.batching import Core
+
+MAX_HEAD_BYTES = 32 << 10
+MAX_HEADERS = 100
+MAX_DISCARDED_BYTES = 1 << 20
+"""Of a body that is refused by its head: up to this it is read and the connection lives on, above it is closed."""
+MAX_PIPELINED = 64
+RECEIVE_TIMEOUT_S = 30.0
+IDLE_TIMEOUT_S = 75.0
+SEND_TIMEOUT_S = 30.0
+LINGER_S = 2.0
+
+_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+
+
+class _Slot:
+    """The place of one answer in the order of the connection."""
+
+    __slots__ = ("answer", "keep_alive")
+
+    def __init__(self, keep_alive: bool, answer: Answer | None = None) -> None:
+        self.keep_alive = keep_alive
+        self.answer = answer
+
+
+class Connection(asyncio.Protocol):
+    """One client. `peers` is the set of all connections of the server; each removes itself at its end."""
+
+    def __init__(self, core: Core, peers: set[Connection]) -> None:
+        self._core = core
+        self._peers = peers
+        self._slots: deque[_Slot] = deque()
+        self._since = clock.monotonic()
+        self._receiving = False
+        self._in_head = False
+        self._closing = False
+        self._half_closed = False
+        self._write_paused_at: float | None = None
+        self._transport: asyncio.Transport
+        self._parser: httptools.HttpRequestParser
+        self._target = b""
+        self._headers: dict[bytes, bytes] = {}
+        self._pieces: list[bytes] = []
+        self._head_bytes = 0
+        self._head_count = 0
+        self._body_bytes = 0
+        self._verdict: Admission | Answer | None = None
+
+    # What asyncio calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._parser = httptools.HttpRequestParser(self)
+        self._peers.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._closing = True
+        self._slots.clear()
+        self._peers.discard(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._closing:
+            return
+        in_head = self._in_head
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._fail(Malformed("protocol upgrades are not spoken here; send plain HTTP/1.1"))
+        except httptools.HttpParserCallbackError as error:
+            if not isinstance(error.__context__, TilthError):
+                raise
+            self._fail(error.__context__)
+        except httptools.HttpParserError as error:
+            self._fail(Malformed(f"this is not HTTP/1.1: {error}"))
+        else:
+            if in_head and self._in_head:
+                # The parser hands out a header only when it is whole: an endless one is seen here.
+                self._head_bytes += len(data)
+                if self._head_bytes > MAX_HEAD_BYTES:
+                    self._fail(_head_too_large())
+
+    def eof_received(self) -> bool:
+        """True keeps our direction open: a client may close its own after the last request and still read the answers."""
+        self._half_closed = True
+        return bool(self._slots) and not self._closing
+
+    def pause_writing(self) -> None:
+        self._write_paused_at = clock.monotonic()
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._write_paused_at = None
+        self._read_on()
+
+    # What httptools calls.
+
+    def on_message_begin(self) -> None:
+        self._since = clock.monotonic()
+        self._receiving = self._in_head = True
+        self._target = b""
+        self._headers = {}
+        self._pieces = []
+        self._head_bytes = self._head_count = self._body_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        self._target += url
+        if len(self._target) > MAX_HEAD_BYTES:
+            raise _head_too_large()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_head:
+            return  # trailers
+        self._head_count += 1
+        self._head_bytes += len(name) + len(value) + 4
+        if self._head_bytes > MAX_HEAD_BYTES or self._head_count > MAX_HEADERS:
+            raise _head_too_large()
+        name = name.lower()
+        if name in HEADERS or name in (b"content-length", b"expect"):
+            self._headers[name] = value
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        method = self._parser.get_method().decode("ascii")
+        self._verdict = verdict = self._core.admit(method, self._target, self._headers)
+        if isinstance(verdict, Admission):
+            announced = self._headers.get(b"content-length", b"")
+            if announced.isdigit() and int(announced) > verdict.max_body_bytes:
+                raise _body_too_large(verdict.max_body_bytes)
+            if self._headers.get(b"expect", b"").lower() == b"100-continue" and not self._slots:
+                self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, piece: bytes) -> None:
+        self._body_bytes += len(piece)
+        if isinstance(self._verdict, Admission):
+            if self._body_bytes > self._verdict.max_body_bytes:
+                raise _body_too_large(self._verdict.max_body_bytes)
+            self._pieces.append(piece)
+        elif self._body_bytes > MAX_DISCARDED_BYTES:
+            assert self._verdict is not None
+            self._end_with(self._verdict)
+
+    def on_message_complete(self) -> None:
+        if self._closing:
+            return
+        self._receiving = False
+        verdict = self._verdict
+        assert verdict is not None
+        slot = _Slot(self._parser.should_keep_alive())
+        self._slots.append(slot)
+        if isinstance(verdict, Answer):
+            self._answered(slot, verdict)
+            return
+        body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        self._pieces = []
+        self._core.submit(verdict, body, partial(self._answered, slot))
+        if len(self._slots) >= MAX_PIPELINED:
+            self._transport.pause_reading()
+
+    # What the server calls.
+
+    def check_time(self, now: float) -> None:
+        """Ends what takes too long. now: monotonic seconds."""
+        if self._write_paused_at is not None and now - self._write_paused_at > SEND_TIMEOUT_S:
+            self._transport.abort()
+        elif self._closing and now - self._since > LINGER_S:
+            self._transport.close()
+        elif self._receiving and now - self._since > RECEIVE_TIMEOUT_S:
+            self._fail(RequestTimeout(f"the request did not arrive within {RECEIVE_TIMEOUT_S:.0f} s"))
+        elif not self._receiving and not self._slots and now - self._since > IDLE_TIMEOUT_S:
+            self._transport.close()
+
+    @property
+    def idle(self) -> bool:
+        return not self._slots and not self._receiving
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def _answered(self, slot: _Slot, answer: Answer) -> None:
+        slot.answer = answer
+        if self._slots and self._slots[0] is slot:
+            self._flush()
+
+    def _flush(self) -> None:
+        slots = self._slots
+        was_full = len(slots) >= MAX_PIPELINED
+        while slots and slots[0].answer is not None:
+            slot = slots.popleft()
+            assert slot.answer is not None
+            keep_alive = slot.keep_alive and not (self._core.draining and not slots)
+            self._transport.write(_rendered(slot.answer, keep_alive))
+            if not keep_alive:
+                self._leave()
+                return
+        if not self._receiving:
+            self._since = clock.monotonic()
+        if self._half_closed and not slots:
+            self._transport.close()
+        elif was_full:
+            self._read_on()
+
+    def _read_on(self) -> None:
+        if len(self._slots) < MAX_PIPELINED and self._write_paused_at is None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def _fail(self, error: TilthError) -> None:
+        """Answers what came before, then this, and ends the connection: where the next request starts is not known any more."""
+        self._end_with(refusal(error))
+
+    def _end_with(self, answer: Answer) -> None:
+        if self._closing:
+            return
+        self._closing = True
+        self._receiving = self._in_head = False
+        self._pieces = []
+        self._slots.append(_Slot(False, answer))
+        if len(self._slots) == 1:
+            self._flush()
+
+    def _leave(self) -> None:
+        """After the last answer. A socket closed with unread bytes resets the connection and the client may lose the answer:
+        so only our direction is closed, and the rest is read away for a moment."""
+        self._closing = True
+        self._slots.clear()
+        self._since = clock.monotonic()
+        if self._half_closed or not self._transport.can_write_eof():
+            self._transport.close()
+        else:
+            self._transport.write_eof()
+            self._read_on()
+
+
+def _rendered(answer: Answer, keep_alive: bool) -> bytes:
+    lines = [_STATUS_LINES[answer.status], b"content-type: application/json\r\ncontent-length: %d\r\n" % len(answer.body)]
+    lines += [b"%b: %b\r\n" % header for header in answer.headers]
+    lines.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
+    lines.append(answer.body)
+    return b"".join(lines)
+
+
+def _head_too_large() -> HeadTooLarge:
+    return HeadTooLarge(f"the request line and headers are above {MAX_HEAD_BYTES} bytes or {MAX_HEADERS} headers; send fewer")
+
+
+def _body_too_large(limit: int) -> BodyTooLarge:
+    return BodyTooLarge(f"the body is above {limit} bytes, the bound of this deployment; send the rows in several requests")

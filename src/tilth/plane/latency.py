@@ -1,0 +1,51 @@
+"""Counts of one deployment in one worker: requests, rows, errors and a latency histogram, whole life and last minute."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+from tilth.wire.plane import LATENCY_BOUNDS_US
+
+BUCKET_COUNT = len(LATENCY_BOUNDS_US) + 1
+SLOT_S = 5
+SLOTS = 12
+WINDOW_S = float(SLOT_S * SLOTS)
+
+
+class Tally:
+    """Lives as long as the worker knows the deployment, across its generations.
+
+    `observe` is on the hot path: one bisection and two increments.
+    """
+
+    __slots__ = ("_slot", "_slots", "buckets", "errors", "large_pending", "log_failures", "queued_rows", "requests", "rows")
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.rows = 0
+        self.errors = 0
+        self.log_failures = 0
+        self.queued_rows = 0
+        self.large_pending = 0
+        self.buckets = [0] * BUCKET_COUNT
+        self._slots = [[0] * BUCKET_COUNT for _ in range(SLOTS)]
+        self._slot = 0
+
+    def observe(self, seconds: float, now: float) -> None:
+        """seconds: from the request's last byte to its answer; now: core.clock.perf()."""
+        bucket = bisect_left(LATENCY_BOUNDS_US, seconds * 1e6)
+        self.buckets[bucket] += 1
+        self._present(now)[bucket] += 1
+
+    def window(self, now: float) -> tuple[int, ...]:
+        """Counts per bucket over the last 55 to 60 s."""
+        self._present(now)
+        return tuple(map(sum, zip(*self._slots, strict=True)))
+
+    def _present(self, now: float) -> list[int]:
+        slot = int(now) // SLOT_S
+        if slot != self._slot:
+            for passed in range(max(self._slot + 1, slot - SLOTS + 1), slot + 1):
+                self._slots[passed % SLOTS] = [0] * BUCKET_COUNT
+            self._slot = slot
+        return self._slots[slot % SLOTS]

@@ -1,0 +1,114 @@
+"""One worker of the model server, from its socket to its graceful end. Composition of this process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from tilth.core import clock
+from tilth.plane.batching import Core
+from tilth.plane.follower import Follower
+from tilth.plane.http1 import Connection
+from tilth.plane.loading import Loader
+from tilth.plane.prediction_log import PredictionLog
+from tilth.plane.status import StatusReport
+from tilth.wire.plane import PREDICTIONS_FOLDER
+
+DRAIN_S = 4.0
+"""Longest time for what is in flight at SIGTERM."""
+GRACE_S = 0.2
+"""Idle connections stay open this long at SIGTERM: a request may be on its way."""
+SWEEP_S = 1.0
+BACKLOG = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """What one process is told. ready_fd: gets one byte once the socket accepts."""
+
+    home: Path
+    name: str
+    listener: socket.socket
+    ready_fd: int | None
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket of one's own, several of which may share the port. Port 0 takes a free one.
+
+    proto: asyncio sets TCP_NODELAY only on sockets that say they are TCP; without it each keep-alive answer is 40 ms late.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listener.bind((host, port))
+    listener.listen(BACKLOG)
+    return listener
+
+
+async def serve(worker: Worker) -> None:
+    """Until SIGTERM or SIGINT, then answers what is in flight and makes the prediction log durable."""
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    log = PredictionLog(worker.home / PREDICTIONS_FOLDER, worker.name)
+    core = Core(log)
+    report = StatusReport(worker.home, worker.name, core)
+    follower = Follower(worker.home, core, Loader(worker.home), report.changed)
+    peers: set[Connection] = set()
+    worker.listener.setblocking(False)
+    server = await loop.create_server(lambda: Connection(core, peers), sock=worker.listener, backlog=BACKLOG)
+    tasks = [
+        loop.create_task(follower.run()),
+        loop.create_task(report.run(follower)),
+        loop.create_task(_sweep(peers, log)),
+    ]
+    _tell_ready(worker.ready_fd)
+    tasks.append(loop.create_task(_until(stopped)))
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    core.draining = True
+    server.close()
+    await _drain(core, peers)
+    for task in tasks:
+        task.cancel()
+    core.close()
+    await asyncio.to_thread(log.close)
+    report.withdraw()
+    for task in done:
+        task.result()
+
+
+async def _until(event: asyncio.Event) -> None:
+    await event.wait()
+
+
+async def _sweep(peers: set[Connection], log: PredictionLog) -> None:
+    while True:
+        await asyncio.sleep(SWEEP_S)
+        log.rotate_if_old()
+        now = clock.monotonic()
+        for connection in tuple(peers):
+            connection.check_time(now)
+
+
+async def _drain(core: Core, peers: set[Connection]) -> None:
+    end = clock.monotonic() + DRAIN_S
+    await asyncio.sleep(GRACE_S)
+    while clock.monotonic() < end:
+        for connection in tuple(peers):
+            if connection.idle:
+                connection.close()
+        if not core.in_flight and not peers:
+            return
+        await asyncio.sleep(0.02)
+
+
+def _tell_ready(ready_fd: int | None) -> None:
+    if ready_fd is not None:
+        os.write(ready_fd, b"1")
+        os.close(ready_fd)
