@@ -26,7 +26,7 @@ async def main(location: str, mib: int) -> None:
     before = peak()
     stored = await blobs.put(pieces(mib))
     assert sum([len(piece) async for piece in blobs.open(stored.digest)]) == mib * MIB
-    print(peak() - before)
+    sys.stdout.write(f"{peak() - before}\n")
 
 
 asyncio.run(main(sys.argv[1], int(sys.argv[2])))

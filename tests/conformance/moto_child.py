@@ -9,6 +9,7 @@ server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
 server.start()
 port = server.get_host_and_port()[1]
 boto3.client("s3", endpoint_url=f"http://127.0.0.1:{port}", region_name="us-east-1").create_bucket(Bucket="tilth-blobs")
-print(port, flush=True)
+sys.stdout.write(f"{port}\n")
+sys.stdout.flush()
 sys.stdin.read()
 server.stop()

@@ -53,6 +53,8 @@ class LocalBlobs:
         self._synced_shards: set[Path] = set()
         with _told(folder):
             self._incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with suppress(PermissionError):  # A parent that is not ours to read was not made by us either.
+                _sync_folder(folder.absolute().parent)
             self._sweep(self._clock())
 
     async def put(
