@@ -7,20 +7,11 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import click
 
+from tilth.cli.table import CommandTable, Entry
 from tilth.core.errors import TilthError
-
-
-class Entry(NamedTuple):
-    """Where a command is defined, and the line that `tilth --help` shows of it without importing it."""
-
-    module: str
-    attribute: str
-    summary: str
-
 
 COMMANDS: dict[str, Entry] = {
     "up": Entry("up", "up", "Start Tilth here: pages, API and predictions."),
@@ -43,33 +34,13 @@ COMMANDS: dict[str, Entry] = {
 }
 
 
-class CommandTable(click.Group):
-    """Lists commands from the table; imports the one that is called. A plural is understood (`tilth runs list`)."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        name = cmd_name if cmd_name in COMMANDS else cmd_name.removesuffix("s")
-        entry = COMMANDS.get(name)
-        if entry is None:
-            return None
-        module = importlib.import_module(f"tilth.cli.commands.{entry.module}")
-        command: click.Command = getattr(module, entry.attribute)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
-
-
 def _print_version(ctx: click.Context, option: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
         ctx.invoke(importlib.import_module("tilth.cli.commands.version").version, as_json=False)
         ctx.exit()
 
 
-@click.group(cls=CommandTable, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=CommandTable, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version and exit."
 )

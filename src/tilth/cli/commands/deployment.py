@@ -1,0 +1,109 @@
+"""`tilth deploy` and `tilth deployment ...`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from tilth.cli.caller import Caller, shared
+from tilth.cli.client import Api
+from tilth.cli.commands.status import DEPLOYMENT_COLUMNS, rows_of
+from tilth.cli.references import parse_reference
+from tilth.cli.waiting import wait_until
+from tilth.core.errors import Conflict, Unavailable
+
+
+class DeploymentFailed(Conflict):
+    """A model server refused the new version; what was live before still is."""
+
+
+class NotLive(Unavailable):
+    """The deployment was accepted and is not live yet."""
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  tilth deploy flight-delay@champion --wait
+  tilth deploy flight-delay/3 --name flight-delay-canary
+"""
+)
+@click.argument("reference")
+@click.option("--name", help="Name of the deployment (default: that of the model).")
+@click.option("--wait", is_flag=True, help="Wait until every model server serves it.")
+@click.option("--timeout-s", type=click.FloatRange(1, 3600), default=120, show_default=True, help="How long to wait.")
+@shared()
+def deploy(caller: Caller, reference: str, name: str | None, wait: bool, timeout_s: float) -> None:
+    """Put the model version REFERENCE (`flight-delay@champion`, `flight-delay/3`) behind a prediction address.
+
+    A deployment of that name changes over without a failed request; one of an alias follows it when it moves.
+    """
+    named = parse_reference(reference)
+    name = name or named.model
+    with Api(caller.target()) as api:
+        path = api.in_project("deployments", name)
+        state: dict[str, Any] = api.call("PUT", path, named.to_target())
+        if wait:
+            state = _wait_live(api, path, name, timeout_s, quiet=caller.as_json)
+        address = f"{api.target.serve_url or '<model server>'}/p/{api.target.project}/deployments/{name}/invocations"
+    verb = "is live" if wait else "was accepted"
+    caller.done(f"deployment {name} of {named} {verb}: POST {address}", state)
+
+
+@click.group(
+    epilog="\b\nExamples:\n  tilth deployment list\n  tilth deployment show flight-delay\n  tilth deployment delete flight-delay\n"
+)
+def deployment() -> None:
+    """Deployments: model versions behind prediction addresses. `tilth deploy` makes and changes them."""
+
+
+@deployment.command("list")
+@shared()
+def list_deployments(caller: Caller) -> None:
+    """List the deployments of the project."""
+    with Api(caller.target()) as api:
+        rows = rows_of(api.get(api.in_project("deployments")))
+    caller.show_rows(rows, DEPLOYMENT_COLUMNS, "no deployments; `tilth deploy MODEL@ALIAS` makes one")
+
+
+@deployment.command("show")
+@click.argument("name")
+@shared()
+def show_deployment(caller: Caller, name: str) -> None:
+    """Show a deployment: what it routes to, what each model server says, and its latency."""
+    with Api(caller.target()) as api:
+        caller.show_record(api.get(api.in_project("deployments", name)))
+
+
+@deployment.command("delete")
+@click.argument("name")
+@shared()
+def delete_deployment(caller: Caller, name: str) -> None:
+    """Take a deployment away; its address answers 404 within a second."""
+    with Api(caller.target()) as api:
+        api.call("DELETE", api.in_project("deployments", name))
+    caller.done(f"deleted deployment {name}")
+
+
+def _wait_live(api: Api, path: str, name: str, timeout_s: float, *, quiet: bool) -> dict[str, Any]:
+    """The deployment once it is live. Raises DeploymentFailed, NotLive."""
+    state: dict[str, Any] = {}
+
+    def settled() -> bool:
+        nonlocal state
+        state = api.get(path)
+        if not quiet:
+            click.echo(f"\r{name}: {state.get('state', '')} ".ljust(60), nl=False, err=True)
+        return state.get("state") in ("live", "failed")
+
+    done = wait_until(settled, timeout_s, every_s=0.2)
+    if not quiet:
+        click.echo(err=True)
+    if state.get("state") == "failed":
+        raise DeploymentFailed(f"deployment {name} failed: {state.get('error', '')}; what was live before still is")
+    if not done:
+        raise NotLive(
+            f"deployment {name} is not live after {timeout_s:.0f} s; see `tilth deployment show {name}` and `tilth logs serve`"
+        )
+    return state

@@ -1,0 +1,70 @@
+"""`tilth model ...`."""
+
+from __future__ import annotations
+
+import click
+
+from tilth.cli.caller import Caller, shared
+from tilth.cli.client import Api
+from tilth.cli.references import parse_reference
+
+MODEL_COLUMNS = ("name", "newest", "versions", "aliases", "description", "updated")
+VERSION_COLUMNS = ("version", "aliases", "flavour", "engine", "in_use_by", "run_id", "created", "creator")
+
+
+@click.group(
+    epilog="\b\nExamples:\n  tilth model list\n  tilth model show flight-delay\n  tilth model alias flight-delay/3 champion\n"
+)
+def model() -> None:
+    """Registered models, their versions and aliases."""
+
+
+@model.command("list")
+@click.option("--limit", "-n", type=click.IntRange(1, 100_000), default=100, show_default=True, help="At most so many.")
+@shared()
+def list_models(caller: Caller, limit: int) -> None:
+    """List the registered models."""
+    with Api(caller.target()) as api:
+        rows = list(api.rows(api.in_project("models"), "models", limit))
+    caller.show_rows(rows, MODEL_COLUMNS, "no models; `tilth.log_model(model, name=..., register=...)` makes one")
+
+
+@model.command("show")
+@click.argument("name")
+@shared()
+def show_model(caller: Caller, name: str) -> None:
+    """Show a model and its versions, newest first."""
+    with Api(caller.target()) as api:
+        found = api.get(api.in_project("models", name))
+    if caller.as_json:
+        caller.show_record(found)
+        return
+    caller.show_record(found["model"])
+    click.echo()
+    caller.show_rows(found["versions"], VERSION_COLUMNS, "no versions")
+
+
+@model.command(
+    "alias",
+    epilog="\b\nExamples:\n  tilth model alias flight-delay/3 champion\n  tilth model alias flight-delay@champion --remove\n",
+)
+@click.argument("reference")
+@click.argument("alias", required=False)
+@click.option("--remove", is_flag=True, help="Take the alias off: give it as NAME@ALIAS.")
+@shared()
+def set_alias(caller: Caller, reference: str, alias: str | None, remove: bool) -> None:
+    """Point ALIAS at the version REFERENCE (`flight-delay/3`); deployments that follow the alias move with it."""
+    named = parse_reference(reference)
+    with Api(caller.target()) as api:
+        if remove:
+            if named.alias is None or alias is not None:
+                raise click.UsageError("with --remove name the alias as MODEL@ALIAS")
+            api.call("DELETE", api.in_project("models", named.model, "aliases", named.alias))
+            caller.done(f"removed alias {named}")
+            return
+        if named.version is None or alias is None:
+            raise click.UsageError("name a version and an alias, such as: tilth model alias flight-delay/3 champion")
+        api.call("PUT", api.in_project("models", named.model, "aliases", alias), {"version": named.version})
+    caller.done(
+        f"{named.model}@{alias} is version {named.version} now", {"model": named.model, "alias": alias, "version": named.version}
+    )

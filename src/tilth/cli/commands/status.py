@@ -1,0 +1,97 @@
+"""`tilth status`, `tilth open` and `tilth env`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import webbrowser
+from typing import Any
+from urllib.parse import quote
+
+import click
+
+from tilth.cli.caller import Caller, shared
+from tilth.cli.client import API, Api
+from tilth.core.home import Target
+
+DEPLOYMENT_COLUMNS = ("name", "model", "version", "state", "workers")
+
+
+@click.command(epilog="\b\nExamples:\n  tilth status\n  tilth status --json\n")
+@shared()
+def status(caller: Caller) -> None:
+    """Show whether the server answers and what is deployed. Exit code 1 if it does not answer."""
+    target = caller.target()
+    with Api(target, timeout_s=10) as api:
+        health = api.get(f"{API}/health")
+        who = api.get(f"{API}/whoami")
+        deployments = api.get(api.in_project("deployments"))
+    record: dict[str, Any] = {
+        "url": target.url,
+        "serve_url": target.serve_url,
+        "home": str(target.home) if target.home else "",
+        "version": health.get("version", ""),
+        "signed_in_as": who["name"],
+        "project": target.project,
+    }
+    if caller.as_json:
+        caller.show_record({**record, "deployments": deployments})
+        return
+    caller.show_record(record)
+    click.echo()
+    caller.show_rows(rows_of(deployments), DEPLOYMENT_COLUMNS, "nothing is deployed in this project")
+
+
+def rows_of(deployments: Any) -> list[dict[str, Any]]:
+    """Deployments as table rows."""
+    found = deployments if isinstance(deployments, list) else deployments["deployments"]
+    return list(found)
+
+
+@click.command(
+    "open",
+    epilog="\b\nExamples:\n  tilth open\n  tilth open --print          only print the link, for another browser on this machine\n",
+)
+@click.option("--print", "only_print", is_flag=True, help="Print the link and open nothing.")
+@shared(project=False)
+def open_pages(caller: Caller, only_print: bool) -> None:
+    """Open the pages in a browser, signed in by a link that works once."""
+    with Api(caller.target()) as api:
+        link = api.call("POST", f"{API}/login-links")
+    if not only_print and not caller.as_json:
+        webbrowser.open(link["url"])
+    caller.done(link["url"], link)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  eval "$(tilth env)"
+  tilth env --shell fish | source
+"""
+)
+@click.option("--shell", type=click.Choice(["bash", "fish"]), help="Dialect (default: that of SHELL; bash fits zsh and sh, too).")
+@shared()
+def env(caller: Caller, shell: str | None) -> None:
+    """Print the variables that connect a shell, the SDK and the mlflow client with this server."""
+    found = variables(caller.target())
+    if caller.as_json:
+        caller.show_record(found)
+        return
+    fish = (shell or os.path.basename(os.environ.get("SHELL", ""))) == "fish"
+    for name, value in found.items():
+        click.echo(f"set -gx {name} {shlex.quote(value)}" if fish else f"export {name}={shlex.quote(value)}")
+
+
+def variables(target: Target, token: str | None = None) -> dict[str, str]:
+    """Environment of a program that is to find the server. token: instead of the target's own."""
+    secret = token or target.token
+    found = {
+        "TILTH_URL": target.url,
+        "TILTH_TOKEN": secret,
+        "TILTH_PROJECT": target.project,
+        "TILTH_SERVE_URL": target.serve_url,
+        "MLFLOW_TRACKING_URI": f"{target.url}/p/{quote(target.project, safe='')}",
+        "MLFLOW_TRACKING_TOKEN": secret,
+    }
+    return {name: value for name, value in found.items() if value}
