@@ -24,6 +24,7 @@ from tilth.backends.sql.hot import Hot, Row, hot
 from tilth.backends.sql.location import check_sqlite_location
 from tilth.backends.sql.opening import InvalidDatabaseUrl, open_database
 from tilth.backends.sql.schema import Document, Str, create_tables, metadata, upsert
+from tilth.backends.sql.schema_state import MigrationReport, migrate
 from tilth.backends.sql.tx import Tx
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "InvalidDatabaseUrl",
     "InvalidText",
     "MigrationFailed",
+    "MigrationReport",
     "MissingReference",
     "NetworkFileSystem",
     "NumberOutOfRange",
@@ -55,6 +57,7 @@ __all__ = [
     "create_tables",
     "hot",
     "metadata",
+    "migrate",
     "open_database",
     "outbox",
     "upsert",

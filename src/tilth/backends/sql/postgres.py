@@ -51,16 +51,13 @@ class PostgresDatabase(Database):
     def __init__(self, url: str, *, writers: int = WRITERS, readers: int = READERS, max_waiting: int = MAX_WAITING) -> None:
         super().__init__()
         engine = postgres_engine(url)
-        try:
-            engine.connect().close()
-        except DBAPIError as error:
-            raise unreachable(error) from error
+        connected(engine).close()
         stopping = Event()
         self._stopping = stopping
-        write: Callable[[], PostgresSession] = lambda: PostgresSession(engine, self._wake, stopping, read_only=False)  # noqa: E731
-        read: Callable[[], PostgresSession] = lambda: PostgresSession(engine, self._wake, stopping, read_only=True)  # noqa: E731
-        self._writers = Workers("sql-write", [write] * writers, max_waiting, _writers_busy)
-        self._readers = Workers("sql-read", [read] * readers, max_waiting, _readers_busy)
+        writing = [PostgresSession(engine, self._wake, stopping, read_only=False) for _ in range(writers)]
+        reading = [PostgresSession(engine, self._wake, stopping, read_only=True) for _ in range(readers)]
+        self._writers = Workers("sql-write", writing, max_waiting, _writers_busy)
+        self._readers = Workers("sql-read", reading, max_waiting, _readers_busy)
 
     @property
     def waiting_writes(self) -> int:
@@ -128,10 +125,7 @@ class PostgresSession:
 
     def _open(self) -> tuple[Connection, psycopg.Cursor[Any]]:
         if self._connection is None:
-            try:
-                self._connection = begun(self._engine)
-            except DBAPIError as error:
-                raise unreachable(error) from error
+            self._connection = connected(self._engine)
         return self._connection, raw(self._connection).cursor()
 
     def _undo(self, connection: Connection, error: Exception, *, committing: bool = False) -> None:
@@ -180,9 +174,15 @@ def postgres_engine(url: str) -> Engine:
     )
 
 
-def begun(engine: Engine) -> Connection:
-    """A connection that SQLAlchemy believes to be in a transaction: otherwise it rolls back ours after any error."""
-    connection = engine.connect()
+def connected(engine: Engine) -> Connection:
+    """A connection that SQLAlchemy believes to be in a transaction: otherwise it rolls back ours after any error.
+
+    Raises DatabaseUnreachable.
+    """
+    try:
+        connection = engine.connect()
+    except DBAPIError as error:
+        raise unreachable(error) from error
     connection.begin()
     return connection
 

@@ -7,15 +7,15 @@ in 969, FULL in none.
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from asyncio import AbstractEventLoop
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine
-from sqlalchemy.exc import StatementError
+from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.pool import NullPool
 
 from tilth.backends.sql.database import Database
@@ -52,14 +52,12 @@ class SqliteDatabase(Database):
         super().__init__()
         check_sqlite_location(path)
         engine = sqlite_engine(path)
-        try:
-            writer = begun(engine)
-        except sqlite3.Error as error:
-            raise translate(error) or error from error
+        writer = connected(engine)
         self._writer = GroupWriter(writer, raw(writer), DRIVER, self._wake, max_waiting=max_waiting_writes, max_group=max_group)
         reading = sqlite_engine(path, read_only=True)
-        session: Callable[[], ReadSession] = lambda: ReadSession(begun(reading))  # noqa: E731
-        self._readers = Workers("sql-read", [session] * readers, MAX_WAITING_READS, readers_busy)
+        self._readers = Workers(
+            "sql-read", [ReadSession(connected(reading)) for _ in range(readers)], MAX_WAITING_READS, readers_busy
+        )
 
     @property
     def waiting_writes(self) -> int:
@@ -103,6 +101,9 @@ def sqlite_engine(path: Path, *, read_only: bool = False) -> Engine:
     """An engine whose connections leave BEGIN and COMMIT to the caller. Raises sqlite3 errors when it connects."""
 
     def connect() -> sqlite3.Connection:
+        if not read_only:
+            # The file may hold hashes of tokens and whatever users log: nobody else on the machine shall read it.
+            _touch(path)
         target = f"file:{quote(str(path.absolute()))}?mode={'ro' if read_only else 'rwc'}"
         connection = sqlite3.connect(target, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
         try:
@@ -118,15 +119,32 @@ def sqlite_engine(path: Path, *, read_only: bool = False) -> Engine:
     return create_engine("sqlite://", creator=connect, poolclass=NullPool, paramstyle="named", json_serializer=json_text)
 
 
+def _touch(path: Path) -> None:
+    try:
+        path.touch(mode=0o600)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise DatabaseFull(f"no space is left for {path}: free some, then try again") from error
+        raise DatabaseUnreachable(
+            f"{path} cannot be written ({error.strerror}): check that its folder exists and is yours, or choose another home"
+        ) from error
+
+
 def _use_wal(connection: sqlite3.Connection, path: Path) -> None:
     (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
     if mode != "wal":
         raise DatabaseUnreachable(f"{path} lies on a file system without shared memory for SQLite's WAL: choose a local disk")
 
 
-def begun(engine: Engine) -> Connection:
-    """A connection that SQLAlchemy believes to be in a transaction: otherwise it rolls back ours after any error."""
-    connection = engine.connect()
+def connected(engine: Engine) -> Connection:
+    """A connection that SQLAlchemy believes to be in a transaction: otherwise it rolls back ours after any error.
+
+    Raises DatabaseUnreachable, DatabaseDamaged, WriterBusy.
+    """
+    try:
+        connection = engine.connect()
+    except DBAPIError as error:
+        raise translate(error.orig or error) or error from error
     connection.begin()
     return connection
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import Future
 from queue import SimpleQueue
 from types import CoroutineType
@@ -91,17 +91,15 @@ class Session(Protocol):
 class Workers:
     """Threads that each own one session and serve jobs from one bounded queue."""
 
-    def __init__(
-        self, name: str, sessions: list[Callable[[], Session]], max_waiting: int, busy: Callable[[int], TilthError]
-    ) -> None:
+    def __init__(self, name: str, sessions: Sequence[Session], max_waiting: int, busy: Callable[[int], TilthError]) -> None:
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._max_waiting = max_waiting
         self._busy = busy
         self._closed = False
         self._lock = threading.Lock()
         self._threads = [
-            threading.Thread(target=self._serve, args=(make,), name=f"tilth-{name}-{index}", daemon=True)
-            for index, make in enumerate(sessions)
+            threading.Thread(target=self._serve, args=(session,), name=f"tilth-{name}-{index}", daemon=True)
+            for index, session in enumerate(sessions)
         ]
         for thread in self._threads:
             thread.start()
@@ -131,8 +129,7 @@ class Workers:
         for thread in self._threads:
             thread.join()
 
-    def _serve(self, make: Callable[[], Session]) -> None:
-        session = make()
+    def _serve(self, session: Session) -> None:
         while (job := self._queue.get()) is not None:
             if not job.future.cancelled():
                 session.run(job)
