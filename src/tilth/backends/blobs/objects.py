@@ -319,9 +319,9 @@ def import_obstore() -> ModuleType:
 
 
 def _touched(meta: ObjectMeta) -> Millis:
-    """The latest moment at which the object may have been written: stores round down to whole seconds."""
-    millis = int(meta["last_modified"].timestamp() * 1000)
-    return Millis(millis + 999 if millis % 1000 == 0 else millis)
+    """The latest moment at which the object may have been written. Some answers of a store count whole seconds, others finer:
+    brought to one form, the moments of a listing and of a single object compare."""
+    return Millis(int(meta["last_modified"].timestamp()) * 1000 + 999)
 
 
 def _first_line(error: Exception) -> str:
