@@ -1,0 +1,179 @@
+"""Logged models: opened, filled with files, sealed. From then on nothing about their bytes changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from tilth.backends.sql import Tx, blob_use
+from tilth.core.actors import Actor
+from tilth.core.clock import now
+from tilth.core.errors import TooLarge
+from tilth.core.hashing import FileEntry, Manifest
+from tilth.core.ids import ProjectId, new_logged_model_id
+from tilth.core.names import check_artifact_path, check_name
+from tilth.domains.audit.actions import record
+from tilth.domains.models.queries import facts, logged
+from tilth.domains.models.queries.logged import LoggedModel
+from tilth.domains.models.rules import naming
+from tilth.domains.models.types import ModelSealed, VersionInUse
+from tilth.wire.models import ModelDocument
+
+
+class TooManyFiles(TooLarge):
+    """A logged model holds at most `logged.MAX_FILES` files."""
+
+
+def create_logged_model(
+    tx: Tx,
+    actor: Actor,
+    project_id: ProjectId,
+    *,
+    name: str,
+    source_run_id: str | None = None,
+    experiment_id: str | None = None,
+    model_type: str = "",
+    params: dict[str, str] | None = None,
+    tags: dict[str, str] | None = None,
+) -> LoggedModel:
+    """Opens a logged model with the status pending. Its experiment is that of the source run when none is named.
+
+    Raises UnknownRun, UnknownExperiment, Invalid.
+    """
+    check_name(name, "logged model")
+    naming.check_text(model_type, "model type")
+    experiment_id = facts.experiment_for(tx, project_id, source_run_id, experiment_id)
+    id_, at = new_logged_model_id(), now()
+    logged.insert_logged_model(
+        tx,
+        {
+            "id": id_,
+            "project_id": project_id,
+            "experiment_id": experiment_id,
+            "source_run_id": source_run_id,
+            "name": name,
+            "model_type": model_type,
+            "status": "pending",
+            "status_message": "",
+            "created": at,
+            "updated": at,
+            "creator_id": actor.id,
+            "creator_name": actor.name,
+            "manifest_digest": None,
+            "size": 0,
+            "flavour": "",
+            "document": None,
+            "deleted_at": None,
+        },
+    )
+    logged.put_pairs(tx, project_id, id_, params=naming.check_params(params or {}), tags=naming.check_tags(tags or {}))
+    record(tx, actor, "logged_model.created", project_id=project_id, thing=id_, detail={"name": name, "run": source_run_id})
+    return logged.logged_model_by_id(tx, project_id, id_)
+
+
+def add_file(tx: Tx, project_id: ProjectId, logged_model_id: str, entry: FileEntry) -> FileEntry:
+    """Notes a file whose bytes are stored already; a file of the same path is replaced.
+
+    Not audited: an open logged model belongs to the run that fills it. Raises UnknownLoggedModel, ModelSealed, TooManyFiles.
+    """
+    check_artifact_path(entry.path)
+    model = _open_model(tx, project_id, logged_model_id)
+    before = logged.file_of(tx, project_id, model.id, entry.path)
+    if before == entry:
+        return entry
+    if before is None and logged.count_files(tx, project_id, model.id) >= logged.MAX_FILES:
+        raise TooManyFiles(f"logged model {model.id} has {logged.MAX_FILES} files already; pack some of them into one archive")
+    if before is not None:
+        blob_use.release(tx, project_id, before.digest)
+    blob_use.claim(tx, project_id, entry.digest, entry.size)
+    logged.put_file(tx, project_id, model.id, entry)
+    return entry
+
+
+def seal(
+    tx: Tx,
+    actor: Actor,
+    project_id: ProjectId,
+    logged_model_id: str,
+    manifest: Manifest,
+    document: ModelDocument | None,
+    flavour: str,
+) -> LoggedModel:
+    """Makes a logged model ready. `manifest` and `document` were read and checked outside the transaction.
+
+    Sealing again what is sealed with the same manifest changes nothing. Raises ModelSealed, also when a file came in between.
+    """
+    model = logged.lock_logged_model(tx, project_id, logged_model_id)
+    if model.status == "ready" and model.manifest_digest == manifest.digest:
+        return model
+    if model.status != "pending" or Manifest.of(logged.files_of(tx, project_id, model.id)) != manifest:
+        raise ModelSealed(model.id, model.status if model.status != "pending" else "being uploaded elsewhere")
+    logged.update_logged_model(
+        tx,
+        project_id,
+        model.id,
+        status="ready",
+        updated=now(),
+        manifest_digest=manifest.digest,
+        size=manifest.size,
+        flavour=flavour,
+        document=msgspec.to_builtins(document) if document is not None else None,
+    )
+    record(
+        tx,
+        actor,
+        "logged_model.sealed",
+        project_id=project_id,
+        thing=model.id,
+        detail={"manifest_digest": manifest.digest, "files": len(manifest.files), "bytes": manifest.size},
+    )
+    return logged.logged_model_by_id(tx, project_id, model.id)
+
+
+def give_up(tx: Tx, actor: Actor, project_id: ProjectId, logged_model_id: str, message: str) -> LoggedModel:
+    """Marks an upload as failed; it takes no more files. Raises UnknownLoggedModel, ModelSealed."""
+    model = logged.lock_logged_model(tx, project_id, logged_model_id)
+    if model.status == "ready":
+        raise ModelSealed(model.id, model.status)
+    message = naming.check_text(message, "message")
+    logged.update_logged_model(tx, project_id, model.id, status="failed", status_message=message, updated=now())
+    record(tx, actor, "logged_model.failed", project_id=project_id, thing=model.id, detail={"message": message[:500]})
+    return logged.logged_model_by_id(tx, project_id, model.id)
+
+
+def tag_logged_model(tx: Tx, actor: Actor, project_id: ProjectId, logged_model_id: str, tags: dict[str, str]) -> None:
+    """Sets tags; they may change after sealing, being words about the model."""
+    model = logged.lock_logged_model(tx, project_id, logged_model_id)
+    logged.put_pairs(tx, project_id, model.id, params={}, tags=naming.check_tags(tags))
+    record(tx, actor, "logged_model.tagged", project_id=project_id, thing=model.id, detail={"tags": sorted(tags)})
+
+
+def delete_logged_model(tx: Tx, actor: Actor, project_id: ProjectId, logged_model_id: str) -> None:
+    """Lets go of the bytes for good; they are collected after a grace period. Raises VersionInUse while a version points to it."""
+    model = logged.lock_logged_model(tx, project_id, logged_model_id)
+    _refuse_while_registered(tx, model)
+    _release(tx, project_id, model, logged.files_of(tx, project_id, model.id))
+    logged.update_logged_model(tx, project_id, model.id, deleted_at=now())
+    record(tx, actor, "logged_model.deleted", project_id=project_id, thing=model.id, detail={"name": model.name})
+
+
+def _refuse_while_registered(tx: Tx, model: LoggedModel) -> None:
+    names = logged.registrations_of(tx, model.project_id, model.id)
+    if names:
+        raise VersionInUse(
+            f"logged model {model.id} is {', '.join(f'{n.model} version {n.version}' for n in names[:5])}; delete the version first"
+        )
+
+
+def _release(tx: Tx, project_id: ProjectId, model: LoggedModel, files: Sequence[FileEntry]) -> None:
+    for entry in files:
+        blob_use.release(tx, project_id, entry.digest)
+    logged.delete_files(tx, project_id, model.id)
+
+
+def _open_model(tx: Tx, project_id: ProjectId, logged_model_id: str) -> LoggedModel:
+    model = logged.lock_logged_model(tx, project_id, logged_model_id)
+    if model.status != "pending":
+        raise ModelSealed(model.id, model.status)
+    return model

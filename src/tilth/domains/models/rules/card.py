@@ -1,0 +1,248 @@
+"""The model card: what Tilth knows about a version, laid out for a reader, and what only people can say.
+
+After Mitchell et al., Model Cards for Model Reporting (2019).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tilth.core.clock import Millis, iso
+from tilth.domains.models.types import UnknownCardField
+from tilth.wire.models import CompiledEngine, ModelDocument
+from tilth.wire.registry import Card, CardFact, CardField, CardSection
+from tilth.wire.signature import Column
+
+HUMAN_FIELDS: dict[str, tuple[str, str]] = {
+    "intended_use": ("Intended use", "What decisions is the model for, and who makes them?"),
+    "out_of_scope": ("Out of scope", "What must it not be used for?"),
+    "limits": ("Limits", "Where is it known to be wrong or untested?"),
+    "ethical_considerations": ("Ethical considerations", "Whom can it harm, and what is done about it?"),
+    "contact": ("Contact", "Who answers for it?"),
+}
+"""Field -> (title, the question it answers)."""
+
+MAX_FACTS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What a person wrote into a field."""
+
+    text: str
+    updated: Millis
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class DataFact:
+    """A data set that the source run read. digest: of its content."""
+
+    name: str
+    digest: str
+    context: str = ""
+    source: str = ""
+    profile: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """The source run, as the card needs it. code: such as commit, branch, entry point; environment: such as Python, platform."""
+
+    id: str
+    name: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    code: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    data: Sequence[DataFact] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CardFacts:
+    """Everything the card is made from. run None: logged outside a run, or its run is gone. size in bytes."""
+
+    model: str
+    version: int
+    description: str
+    created: Millis
+    creator: str
+    logged_model_id: str
+    manifest_digest: str
+    size: int
+    params: Mapping[str, str]
+    document: ModelDocument | None
+    run: RunFacts | None
+    texts: Mapping[str, Text]
+
+
+def check_field(name: str) -> str:
+    """Raises UnknownCardField."""
+    if name not in HUMAN_FIELDS:
+        raise UnknownCardField(name, tuple(HUMAN_FIELDS))
+    return name
+
+
+def card_of(facts: CardFacts) -> Card:
+    fields = [_field(key, facts.texts.get(key)) for key in HUMAN_FIELDS]
+    sections = [
+        _identity(facts),
+        _data(facts.run),
+        _metrics(facts.run),
+        _params(facts),
+        _code(facts.run),
+        _environment(facts),
+        _signature(facts.document),
+        _engines(facts.document),
+    ]
+    return Card(
+        title=f"{facts.model} version {facts.version}",
+        sections=sections,
+        fields=fields,
+        missing=[each.key for each in fields if each.missing],
+        warnings=warnings_of(facts.document),
+    )
+
+
+def warnings_of(document: ModelDocument | None) -> list[str]:
+    """What somebody who wants to use the version should know first."""
+    if document is None:
+        return ["it was logged without tilth.json, so Tilth knows no signature of it and cannot serve it"]
+    found = [
+        f"its {engine.engine} form failed parity and does not serve ({engine.parity.reason or 'outputs differ'}): "
+        f"{document.flavour} itself answers, more slowly"
+        for engine in document.compiled
+        if not engine.parity.passed
+    ]
+    if not document.compiled and document.not_compiled:
+        found.append(f"it was not compiled ({document.not_compiled}): {document.flavour} itself answers, more slowly")
+    return found
+
+
+def engine_of(document: ModelDocument | None) -> str:
+    """Who answers requests: the first compiled form that passed parity, else the framework itself."""
+    if document is None:
+        return ""
+    return next((engine.engine for engine in document.compiled if engine.parity.passed), document.flavour)
+
+
+def markdown(card: Card) -> str:
+    """The card as GitHub-flavoured Markdown; facts are escaped, texts of people stand as they wrote them."""
+    lines = [f"# {_escape(card.title)}", ""]
+    lines += [f"> **Note:** {_escape(warning)}" for warning in card.warnings]
+    for each in card.fields:
+        lines += ["", f"## {each.title}", "", each.text if not each.missing else f"*Missing. {each.asks}*"]
+    for section in card.sections:
+        lines += ["", f"## {section.title}", ""]
+        if section.facts:
+            lines += ["| | |", "|---|---|"]
+            lines += [f"| {_escape(fact.name)} | {_escape(fact.value)} |" for fact in section.facts]
+        if section.note:
+            lines += ["", f"*{_escape(section.note)}*"] if section.facts else [f"*{_escape(section.note)}*"]
+    return "\n".join(lines) + "\n"
+
+
+def _escape(text: str) -> str:
+    for character in "\\`*_[]<>|#":
+        text = text.replace(character, "\\" + character)
+    return " ".join(text.split())
+
+
+def _field(key: str, text: Text | None) -> CardField:
+    title, asks = HUMAN_FIELDS[key]
+    if text is None or not text.text:
+        return CardField(key, title, "", missing=True, asks=asks)
+    return CardField(key, title, text.text, missing=False, asks=asks, updated=text.updated, by=text.by)
+
+
+def _section(key: str, title: str, facts: Mapping[str, str], note: str = "") -> CardSection:
+    shown = [CardFact(name, value) for name, value in facts.items() if value][:MAX_FACTS]
+    if len(facts) > MAX_FACTS:
+        note = f"{note} The first {MAX_FACTS} of {len(facts)}.".strip()
+    return CardSection(key, title, shown, note)
+
+
+def _identity(facts: CardFacts) -> CardSection:
+    known = {
+        "Model": facts.model,
+        "Version": str(facts.version),
+        "Description": facts.description,
+        "Registered": f"{iso(facts.created)} by {facts.creator}",
+        "Run": f"{facts.run.name} ({facts.run.id})" if facts.run else "",
+        "Logged model": facts.logged_model_id,
+        "Manifest digest": facts.manifest_digest,
+        "Size": f"{facts.size:,} bytes",
+        "Framework": facts.document.flavour if facts.document else "",
+    }
+    return _section("model", "Model", known)
+
+
+def _data(run: RunFacts | None) -> CardSection:
+    if run is None or not run.data:
+        return _section("data", "Data", {}, "Unknown: the run named no data. Say `run.use_dataset(name, data)` while training.")
+    known: dict[str, str] = {}
+    for each in run.data:
+        name = f"{each.name} ({each.context})" if each.context else each.name
+        parts = (f"sha256 {each.digest}" if each.digest else "", each.source, each.profile)
+        known[name] = ", ".join(part for part in parts if part)
+    return _section("data", "Data", known)
+
+
+def _metrics(run: RunFacts | None) -> CardSection:
+    known = {key: f"{value:.6g}" for key, value in sorted(run.metrics.items())} if run else {}
+    return _section("metrics", "Metrics", known, "" if known else "Unknown: the run logged no metrics. Say `run.log(auc=...)`.")
+
+
+def _params(facts: CardFacts) -> CardSection:
+    known = {**(facts.run.params if facts.run else {}), **facts.params}
+    return _section("params", "Params", dict(sorted(known.items())), "" if known else "None were logged.")
+
+
+def _code(run: RunFacts | None) -> CardSection:
+    known = dict(run.code) if run else {}
+    return _section("code", "Code", known, "" if known else "Unknown: the model was logged outside a run.")
+
+
+def _environment(facts: CardFacts) -> CardSection:
+    known = dict(facts.run.environment) if facts.run else {}
+    known.update(facts.document.frameworks if facts.document else {})
+    return _section("environment", "Environment", known, "" if known else "Unknown.")
+
+
+def _signature(document: ModelDocument | None) -> CardSection:
+    if document is None:
+        return _section("signature", "Signature", {}, "Unknown: the model was logged without tilth.json.")
+    known = {f"input {column.name}": _column(column) for column in document.signature.inputs}
+    known |= {f"output {column.name}": _column(column) for column in document.signature.outputs}
+    return _section("signature", "Signature", known)
+
+
+def _column(column: Column) -> str:
+    words: list[str] = [column.type]
+    if column.categories is not None:
+        shown = ", ".join(column.categories[:8])
+        more = f", … {len(column.categories)} in all" if len(column.categories) > 8 else ""
+        words.append(f"one of {shown}{more}; another one {'is refused' if column.unseen == 'refuse' else 'counts as missing'}")
+    if column.nullable:
+        words.append("may be missing")
+    return ", ".join(words)
+
+
+def _engines(document: ModelDocument | None) -> CardSection:
+    if document is None:
+        return _section("engines", "Engines", {}, "None: Tilth cannot serve this version.")
+    known = {engine.engine: _parity(engine) for engine in document.compiled}
+    known[document.flavour] = "the reference" if document.compiled else "the reference and the only one"
+    return _section("engines", "Engines", known, document.not_compiled)
+
+
+def _parity(engine: CompiledEngine) -> str:
+    parity = engine.parity
+    verdict = "passed parity" if parity.passed else f"FAILED parity: {parity.reason or 'outputs differ'}"
+    checked = [
+        word for word, done in (("missing values", parity.missing_checked), ("categories", parity.categories_checked)) if done
+    ]
+    also = f", {' and '.join(checked)} checked" if checked else ""
+    seen = f"greatest difference {parity.max_difference:.3g} (allowed {parity.tolerance:.3g}), {parity.flips} flips{also}"
+    return f"{verdict} on {parity.rows} rows: {seen}"

@@ -1,0 +1,59 @@
+"""What names, aliases, tags and texts of models may look like. MLflow's rules, so that its clients meet no surprise."""
+
+from __future__ import annotations
+
+import re
+
+from tilth.core.names import InvalidName, check_key, check_name
+from tilth.domains.models.types import InvalidModelName, ReservedAlias, TooLongText
+
+MAX_ALIAS_CHARS = 255
+MAX_TAG_CHARS = 100_000
+MAX_PARAM_CHARS = 6_000
+MAX_TEXT_CHARS = 100_000
+_ALIAS = re.compile(r"[\w\-]{1,255}")
+_VERSION_ALIAS = re.compile(r"v\d+", re.IGNORECASE)
+
+
+def check_model_name(name: str) -> str:
+    """Names of registered models stand in `models:/name/3` and `name@alias`, so they hold no '/' and no ':'. Raises Invalid."""
+    check_name(name, "model")
+    if "/" in name or ":" in name:
+        raise InvalidModelName(f"model name {name[:80]!r} is not allowed: it stands in URIs, so it holds no '/' and no ':'")
+    return name
+
+
+def check_alias(alias: str) -> str:
+    """1 to 255 letters, digits, `_` and `-`; neither `latest` nor `v<number>`. Raises InvalidName, ReservedAlias."""
+    if not _ALIAS.fullmatch(alias):
+        raise InvalidName(f"alias {alias[:80]!r} is not allowed: use 1 to {MAX_ALIAS_CHARS} letters, digits, '_' and '-'")
+    if alias.lower() == "latest" or _VERSION_ALIAS.fullmatch(alias):
+        raise ReservedAlias(alias)
+    return alias
+
+
+def check_tags(tags: dict[str, str]) -> dict[str, str]:
+    for key, value in tags.items():
+        check_key(key, "tag")
+        _check_length(value, f"value of tag {key!r}", MAX_TAG_CHARS)
+    return tags
+
+
+def check_params(params: dict[str, str]) -> dict[str, str]:
+    for key, value in params.items():
+        check_key(key, "param")
+        _check_length(value, f"value of param {key!r}", MAX_PARAM_CHARS)
+    return params
+
+
+def check_text(text: str, what: str) -> str:
+    """Descriptions and card fields: Markdown, at most 100,000 characters, no NUL."""
+    return _check_length(text, what, MAX_TEXT_CHARS)
+
+
+def _check_length(text: str, what: str, most: int) -> str:
+    if len(text) > most:
+        raise TooLongText(f"the {what} has {len(text)} characters; at most {most} are kept")
+    if "\0" in text:
+        raise TooLongText(f"the {what} holds a NUL character, which no database keeps; remove it")
+    return text

@@ -1,0 +1,188 @@
+"""Logged models, registered models, their versions and aliases. Columns hold all that MLflow's objects carry."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, ForeignKeyConstraint, Index, Integer, Table, text
+
+from tilth.backends.sql import Document, Str, metadata
+
+logged_model = Table(
+    "logged_model",
+    metadata,
+    Column("id", Str, primary_key=True),
+    Column("project_id", Str, nullable=False),
+    Column("experiment_id", Str),
+    Column("source_run_id", Str),
+    Column("name", Str, nullable=False),
+    Column("model_type", Str, nullable=False),
+    Column("status", Str, nullable=False),
+    Column("status_message", Str, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("updated", BigInteger, nullable=False),
+    Column("creator_id", Str, nullable=False),
+    Column("creator_name", Str, nullable=False),
+    Column("manifest_digest", Str),
+    Column("size", BigInteger, nullable=False),
+    Column("flavour", Str, nullable=False),
+    Column("document", Document),
+    Column("deleted_at", BigInteger),
+    Index("ix_logged_model_project_created", "project_id", "created", "id"),
+    Index("ix_logged_model_run", "project_id", "source_run_id"),
+)
+
+logged_model_file = Table(
+    "logged_model_file",
+    metadata,
+    Column("logged_model_id", Str, primary_key=True),
+    Column("path", Str, primary_key=True),
+    Column("project_id", Str, nullable=False),
+    Column("digest", Str, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    ForeignKeyConstraint(["logged_model_id"], ["logged_model.id"]),
+)
+
+logged_model_param = Table(
+    "logged_model_param",
+    metadata,
+    Column("logged_model_id", Str, primary_key=True),
+    Column("key", Str, primary_key=True),
+    Column("project_id", Str, nullable=False),
+    Column("value", Str, nullable=False),
+    ForeignKeyConstraint(["logged_model_id"], ["logged_model.id"]),
+)
+
+logged_model_tag = Table(
+    "logged_model_tag",
+    metadata,
+    Column("logged_model_id", Str, primary_key=True),
+    Column("key", Str, primary_key=True),
+    Column("project_id", Str, nullable=False),
+    Column("value", Str, nullable=False),
+    ForeignKeyConstraint(["logged_model_id"], ["logged_model.id"]),
+)
+
+registered_model = Table(
+    "registered_model",
+    metadata,
+    Column("id", Str, primary_key=True),
+    Column("project_id", Str, nullable=False),
+    Column("name", Str, nullable=False),
+    Column("description", Str, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("updated", BigInteger, nullable=False),
+    Column("creator_id", Str, nullable=False),
+    Column("creator_name", Str, nullable=False),
+    # Numbers are never given twice, not even after the highest version was deleted.
+    Column("last_version", Integer, nullable=False),
+    Column("deleted_at", BigInteger),
+    # A deleted model keeps its row, so that it can come back; its name is free meanwhile.
+    Index(
+        "ux_registered_model_name",
+        "project_id",
+        "name",
+        unique=True,
+        sqlite_where=text("deleted_at IS NULL"),
+        postgresql_where=text("deleted_at IS NULL"),
+    ),
+)
+
+registered_model_tag = Table(
+    "registered_model_tag",
+    metadata,
+    Column("model_id", Str, primary_key=True),
+    Column("key", Str, primary_key=True),
+    Column("project_id", Str, nullable=False),
+    Column("value", Str, nullable=False),
+    ForeignKeyConstraint(["model_id"], ["registered_model.id"]),
+)
+
+model_version = Table(
+    "model_version",
+    metadata,
+    Column("model_id", Str, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("project_id", Str, nullable=False),
+    Column("logged_model_id", Str, nullable=False),
+    Column("manifest_digest", Str, nullable=False),
+    Column("run_id", Str),
+    Column("run_link", Str, nullable=False),
+    Column("source", Str, nullable=False),
+    Column("status", Str, nullable=False),
+    Column("status_message", Str, nullable=False),
+    Column("stage", Str, nullable=False),
+    Column("description", Str, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("updated", BigInteger, nullable=False),
+    Column("creator_id", Str, nullable=False),
+    Column("creator_name", Str, nullable=False),
+    Column("deleted_at", BigInteger),
+    ForeignKeyConstraint(["model_id"], ["registered_model.id"]),
+    ForeignKeyConstraint(["logged_model_id"], ["logged_model.id"]),
+    Index("ix_model_version_logged_model", "project_id", "logged_model_id"),
+)
+
+model_version_tag = Table(
+    "model_version_tag",
+    metadata,
+    Column("model_id", Str, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("key", Str, primary_key=True),
+    Column("project_id", Str, nullable=False),
+    Column("value", Str, nullable=False),
+    ForeignKeyConstraint(["model_id", "version"], ["model_version.model_id", "model_version.version"]),
+)
+
+card_field = Table(
+    "card_field",
+    metadata,
+    Column("model_id", Str, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("field", Str, primary_key=True),
+    Column("project_id", Str, nullable=False),
+    Column("text", Str, nullable=False),
+    Column("updated", BigInteger, nullable=False),
+    Column("author_id", Str, nullable=False),
+    Column("author_name", Str, nullable=False),
+    ForeignKeyConstraint(["model_id", "version"], ["model_version.model_id", "model_version.version"]),
+)
+
+model_alias = Table(
+    "model_alias",
+    metadata,
+    Column("model_id", Str, primary_key=True),
+    Column("alias", Str, primary_key=True),
+    Column("project_id", Str, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("updated", BigInteger, nullable=False),
+    ForeignKeyConstraint(["model_id", "version"], ["model_version.model_id", "model_version.version"]),
+)
+
+model_alias_move = Table(
+    "model_alias_move",
+    metadata,
+    Column("id", Str, primary_key=True),
+    Column("project_id", Str, nullable=False),
+    Column("model_id", Str, nullable=False),
+    Column("alias", Str, nullable=False),
+    Column("previous", Integer),
+    Column("version", Integer),
+    Column("moved", BigInteger, nullable=False),
+    Column("actor_id", Str, nullable=False),
+    Column("actor_name", Str, nullable=False),
+    ForeignKeyConstraint(["model_id"], ["registered_model.id"]),
+    Index("ix_model_alias_move_model", "model_id", "id"),
+)
+
+version_hold = Table(
+    # Who still needs a version (a deployment, say): domains above write it, so that this one can refuse a deletion and name the reason.
+    "version_hold",
+    metadata,
+    Column("holder", Str, primary_key=True),
+    Column("model_id", Str, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("project_id", Str, nullable=False),
+    Column("label", Str, nullable=False),
+    Column("alias", Str),
+    ForeignKeyConstraint(["model_id", "version"], ["model_version.model_id", "model_version.version"]),
+    Index("ix_version_hold_version", "model_id", "version"),
+)
