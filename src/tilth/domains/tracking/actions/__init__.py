@@ -1,0 +1,32 @@
+"""What can be done with experiments, runs and artifacts. Plain functions in a transaction that the edge opens and commits.
+
+What a run writes about itself (metrics, params, tags, data sets, artifacts, heartbeats) leaves no audit row; what people change does.
+"""
+
+from tilth.domains.tracking.actions.artifacts import add_artifact, check_writable, remove_artifact
+from tilth.domains.tracking.actions.experiments import (
+    create_default_experiment,
+    create_experiment,
+    delete_experiment,
+    restore_experiment,
+    update_experiment,
+)
+from tilth.domains.tracking.actions.runs import create_run, delete_run, heartbeat, log, mark_lost, restore_run, update_run
+
+__all__ = [
+    "add_artifact",
+    "check_writable",
+    "create_default_experiment",
+    "create_experiment",
+    "create_run",
+    "delete_experiment",
+    "delete_run",
+    "heartbeat",
+    "log",
+    "mark_lost",
+    "remove_artifact",
+    "restore_experiment",
+    "restore_run",
+    "update_experiment",
+    "update_run",
+]

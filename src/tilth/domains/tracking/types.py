@@ -1,0 +1,138 @@
+"""Words of tracking: statuses, errors, events. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, get_args
+
+from tilth.core.errors import Conflict, Invalid, NotFound, TooLarge
+from tilth.core.events import Event
+from tilth.wire.tracking import RunStatus
+
+STATUSES: frozenset[str] = frozenset(get_args(RunStatus))
+_HEX = frozenset("0123456789abcdef")
+ENDED: frozenset[str] = frozenset(("finished", "failed", "killed", "lost"))
+
+
+def is_run_id(text: str) -> bool:
+    """32 lower-case hexadecimal digits."""
+    return len(text) == 32 and _HEX.issuperset(text)
+
+
+class UnknownRun(NotFound):
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"no run {run_id[:80]!r} in this project; `tilth run list` shows those there are")
+
+
+class UnknownExperiment(NotFound):
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no experiment {name[:80]!r} in this project; name one that exists, or create it")
+
+
+class UnknownMetric(NotFound):
+    def __init__(self, key: str, run_id: str, known: list[str]) -> None:
+        has = ", ".join(known[:20]) if known else "none yet"
+        super().__init__(f"no metric {key[:80]!r} in run {run_id}; it has: {has}")
+
+
+class UnknownArtifact(NotFound):
+    def __init__(self, path: str, run_id: str) -> None:
+        super().__init__(f"no artifact {path[:120]!r} in run {run_id}; list them at .../runs/{run_id}/artifacts")
+
+
+class RunDeleted(Conflict):
+    """Something was written to a deleted run."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(
+            f"run {run_id} was deleted, so nothing was written: restore it with `tilth run restore {run_id}` or start a new one"
+        )
+
+
+class ExperimentDeleted(Conflict):
+    def __init__(self, name: str) -> None:
+        super().__init__(f"experiment {name[:80]!r} was deleted; restore it or choose another name")
+
+
+class ExperimentExists(Conflict):
+    def __init__(self, name: str, deleted: bool) -> None:
+        what = "exists but was deleted: restore it" if deleted else "exists already: use it"
+        super().__init__(f"experiment {name[:80]!r} {what}, or choose another name")
+
+
+class DefaultExperimentStays(Conflict):
+    def __init__(self) -> None:
+        super().__init__("the experiment `Default` cannot be deleted: runs that name no experiment go there")
+
+
+class ParamChanged(Conflict):
+    """Params are facts about how a run was started: written once."""
+
+    def __init__(self, key: str, run_id: str, old: str, new: str) -> None:
+        super().__init__(
+            f"param {key!r} of run {run_id} is {old[:200]!r} and cannot become {new[:200]!r}; "
+            "params are written once: log a changing value as a metric or a tag, or start another run"
+        )
+
+
+class RunIdTaken(Conflict):
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"run id {run_id} is taken by another run; leave `id` out to get a new one")
+
+
+class RunIsItsOwnAncestor(Conflict):
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"run {run_id} cannot be its own parent; leave `parent_run_id` out")
+
+
+class ArtifactClash(Conflict):
+    """A path would be a file and a folder at once."""
+
+    def __init__(self, path: str, existing: str) -> None:
+        super().__init__(
+            f"artifact {path[:120]!r} cannot be written: {existing[:120]!r} is there; a name is a file or a folder, not both"
+        )
+
+
+class InvalidBatch(Invalid):
+    """A value of a batch breaks a rule."""
+
+
+class BatchTooLarge(TooLarge):
+    def __init__(self, what: str, count: int, most: int) -> None:
+        super().__init__(f"{count} {what} in one request; at most {most} are allowed: send several requests")
+
+
+class ValueTooLong(TooLarge):
+    def __init__(self, what: str, chars: int, most: int) -> None:
+        super().__init__(f"{what} has {chars} characters; at most {most} are allowed: log it as an artifact instead")
+
+
+class InvalidRunFilter(Invalid):
+    """position: index of the character at which the text stopped making sense."""
+
+    def __init__(self, reason: str, text: str, position: int) -> None:
+        self.position = position
+        shown = text[max(0, position - 20) : position + 20]
+        super().__init__(
+            f"filter: {reason} at character {position + 1} (near {shown!r}); write e.g. `auc>0.7 params.depth=7 maple`"
+        )
+
+
+class InvalidOrder(Invalid):
+    def __init__(self, text: str) -> None:
+        super().__init__(
+            f"order {text[:80]!r} is not understood; use e.g. `metrics.auc desc`, `params.depth`, `start_time`, `name asc`"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded(Event):
+    """A run came to its end: finished, failed, killed or lost."""
+
+    name: ClassVar[str] = "tracking.run_ended"
+
+    project_id: str
+    experiment_id: str
+    run_id: str
+    status: str
