@@ -1,0 +1,183 @@
+"""Real parts for every test: a migrated SQLite home, the control app in process, and whole servers started by `tilth up`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tilth.core.home import ServerFile, read_server_file
+
+ALL_SCOPES = ("read", "write", "predict", "manage")
+
+
+@pytest.fixture(autouse=True)
+def no_tilth_around(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test meets the home or the server of whoever runs it."""
+    for name in [name for name in os.environ if name.startswith("TILTH_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def migrated_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with an empty database of today's schema; tests copy it."""
+    from tilth.app.home import prepare_home
+    from tilth.app.schema import prepare_database
+    from tilth.app.settings import load_settings
+
+    home = prepare_home(tmp_path_factory.mktemp("template") / "home")
+    prepare_database(load_settings(home, environ={}))
+    return home
+
+
+@dataclass
+class Installation:
+    """The control app of one home, in process. `client` acts as the local owner in project `default`."""
+
+    system: object
+    client: httpx.Client
+    owner_token: str
+    home: Path
+    clients: list[httpx.Client] = field(default_factory=list)
+
+    def as_(self, token: str | None) -> httpx.Client:
+        """A client with other credentials, or with none."""
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        client = _in_process(self.client.app, headers)  # type: ignore[attr-defined]
+        self.clients.append(client)
+        return client
+
+    def member(
+        self, name: str, role: str, project: str = "default", scopes: tuple[str, ...] = ("read", "write", "predict", "manage")
+    ) -> str:
+        """Makes a user with a role and returns a token of his."""
+        assert self.client.post("/api/v1/users", json={"name": name}).status_code == 201
+        if role:
+            answer = self.client.put(f"/api/v1/p/{project}/members/{name}", json={"role": role})
+            assert answer.status_code == 200, answer.text
+        return self.token(name=name, principal=name, scopes=scopes)
+
+    def token(self, **fields: object) -> str:
+        answer = self.client.post("/api/v1/tokens", json={"name": "test", **fields})
+        assert answer.status_code == 201, answer.text
+        return answer.json()["secret"]
+
+
+def _in_process(app: object, headers: dict[str, str]) -> httpx.Client:
+    from litestar.testing import TestClient
+
+    client = TestClient(app, base_url="http://127.0.0.1:8700", raise_server_exceptions=False)  # type: ignore[arg-type]
+    client.headers.update(headers)
+    return client
+
+
+@pytest.fixture
+def install(migrated_home: Path, tmp_path: Path) -> Iterator[Callable[..., Installation]]:
+    """Makes installations; each has a home of its own unless it is given one."""
+    from tilth.app.bootstrap import ensure_local_identity
+    from tilth.app.control import create_app
+    from tilth.app.settings import load_settings
+    from tilth.app.wiring import build
+
+    made: list[Installation] = []
+
+    def make(**flags: object) -> Installation:
+        home = tmp_path / f"home-{len(made)}"
+        shutil.copytree(migrated_home, home)
+        settings = load_settings(home, environ={}, flags=flags)
+        system = build(settings, control_url="http://127.0.0.1:8700", serve_url="http://127.0.0.1:8701")
+        local = ensure_local_identity(system.database, home, settings.project_name)
+        app = create_app(system)
+        installation = Installation(system, _in_process(app, {"authorization": f"Bearer {local.token}"}), local.token, home)
+        made.append(installation)
+        return installation
+
+    yield make
+    for installation in made:
+        for client in [*installation.clients, installation.client]:
+            client.close()
+        installation.system.database.close()  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def installation(install: Callable[..., Installation]) -> Installation:
+    return install()
+
+
+@pytest.fixture
+def app_client(installation: Installation) -> httpx.Client:
+    """HTTP to the control app as the local owner."""
+    return installation.client
+
+
+@dataclass
+class Server:
+    """A whole Tilth started by `tilth up`: supervisor, control process and model servers."""
+
+    process: subprocess.Popen[str]
+    home: Path
+    url: str
+    serve_url: str
+    token: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "TILTH_URL": self.url, "TILTH_TOKEN": self.token, "TILTH_HOME": str(self.home)}
+
+    def client(self, **options: object) -> httpx.Client:
+        return httpx.Client(base_url=self.url, headers={"authorization": f"Bearer {self.token}"}, **options)  # type: ignore[arg-type]
+
+    def tilth(self, *arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+        """Runs the command line against this server."""
+        command = [sys.executable, "-m", "tilth.cli", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, env=self.environment, timeout=120, **options)  # type: ignore[call-overload, no-any-return]
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+
+
+def start_server(home: Path, *arguments: str, environment: dict[str, str] | None = None) -> Server:
+    """Starts `tilth up` on free ports and waits for its `ready` line."""
+    command = [sys.executable, "-m", "tilth.cli", "up", "--home", str(home), "--port", "0", "--serve-port", "0", *arguments]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})}
+    )
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line.startswith("ready "):
+        process.kill()
+        assert process.stderr is not None
+        pytest.fail(f"tilth up did not become ready: {line!r}\n{process.stderr.read()}")
+    known: ServerFile | None = read_server_file(home)
+    assert known is not None
+    return Server(process, home, known.url, known.serve_url, known.token)
+
+
+@pytest.fixture(scope="session")
+def tilth_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for all tests that only add to it. Tests that stop, kill or count use `fresh_server`."""
+    server = start_server(tmp_path_factory.mktemp("shared") / "home")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def fresh_server(tmp_path: Path) -> Iterator[Server]:
+    """A server of the test's own, which it may stop or kill."""
+    server = start_server(tmp_path / "home")
+    yield server
+    if server.process.poll() is None:
+        server.stop()
