@@ -38,8 +38,8 @@ try:
 except ImportError as missing:
     raise Invalid("PostgreSQL needs an extra package: pip install 'tilth[postgres]'") from missing
 
-WRITERS = 16
-READERS = 8
+WRITERS = 12
+READERS = 6
 MAX_WAITING = 2048
 MAX_ATTEMPTS = 12
 CONFLICTS = frozenset({"40001", "40P01"})

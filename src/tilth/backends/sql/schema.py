@@ -88,8 +88,8 @@ def upsert(table: Table, keys: Sequence[str], update: Updates = None) -> Insert:
     return statement.on_conflict_do_update(index_elements=list(keys), set_=dict(changes))
 
 
-def create_tables(url: str) -> None:
+def create_tables(url: str, tables: MetaData = metadata) -> None:
     """Makes every declared table that is not there yet, without migrations: for tests of tables that are still growing."""
     engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1), poolclass=NullPool)
-    metadata.create_all(engine)
+    tables.create_all(engine)
     engine.dispose()

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from tilth.backends.sql.opening import sqlite_path
 from tilth.backends.sql.sqlite import sqlite_engine
 
-_REVISION: Select[tuple[str]] = select(column("version_num", String)).select_from(table("alembic_version"))
+_REVISION: Select[str] = select(column("version_num", String)).select_from(table("alembic_version"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import sqlite3
 from asyncio import AbstractEventLoop
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
