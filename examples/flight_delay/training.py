@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from examples.flight_delay.data import is_late
+from examples.flight_delay.features import Vocabularies, features, vocabularies
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn.calibration import calibration_curve
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
-
-from flight_delay.data import is_late
-from flight_delay.features import Vocabularies, features, vocabularies
 
 PARAMS: Mapping[str, Any] = {
     "learning_rate": 0.08,

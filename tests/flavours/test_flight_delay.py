@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 import pytest
-from flight_delay import data, features, training
+from examples.flight_delay import data, features, training
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from tilth.flavours import flavour_for, load_predictor, save_model
