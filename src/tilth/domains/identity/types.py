@@ -11,6 +11,9 @@ from tilth.core.events import Event
 from tilth.guard.permissions import OrgRole, Role, Scope
 
 PrincipalKind = Literal["user", "service"]
+TOPIC = "identity"
+"""Announced by every change of credentials and roles, so that the model servers hear of it at once."""
+
 TokenKind = Literal["personal", "local", "run", "plane"]
 
 

@@ -25,7 +25,9 @@ from tilth.domains.identity.rules import (
     secret_digest,
 )
 from tilth.domains.identity.types import (
+    TOPIC,
     LinkUsed,
+    NoSuchPrincipal,
     NoSuchProject,
     NoSuchToken,
     PrincipalRecord,
@@ -61,6 +63,7 @@ def create_token(
     token, secret = _add(
         tx, owner_id, name, wanted, kind, giver.actor.id, expiry(now(), expires_in_days, kind), project_id, run_id
     )
+    tx.announce(TOPIC)
     if kind != "run":
         detail = {"name": name, "scopes": sorted(wanted), "expires": token.expires, "for": token.principal_name}
         audit.record(tx, giver.actor, "token.created", project_id=project_id, thing=token.id, detail=detail)
@@ -73,6 +76,7 @@ def revoke_token(tx: Tx, caller: Principal, token_id: str) -> Token:
     if token is None or (token.principal_id != caller.actor.id and caller.org_role < OrgRole.ADMIN):
         raise NoSuchToken(f"no token {token_id[:40]!r} of yours; `tilth token list` shows them")
     if writes.revoke_token(tx, token_id, now()):
+        tx.announce(TOPIC)
         audit.record(tx, caller.actor, "token.revoked", project_id=token.project_id, thing=token_id, detail={"name": token.name})
     revoked = queries.token_by_id(tx, token_id)
     assert revoked is not None
@@ -82,6 +86,14 @@ def revoke_token(tx: Tx, caller: Principal, token_id: str) -> Token:
 def ensure_local_owner(tx: Tx, name: str) -> PrincipalRecord:
     """The admin of a fresh installation: made at the first start, found at later ones."""
     return queries.first_admin_across_projects(tx) or create_principal(tx, SYSTEM, name, org_role=OrgRole.ADMIN)
+
+
+def ensure_service(tx: Tx, name: str) -> PrincipalRecord:
+    """A service account of Tilth itself; its name may be taken by an earlier start only."""
+    try:
+        return queries.principal_named(tx, name)
+    except NoSuchPrincipal:
+        return create_principal(tx, SYSTEM, name, kind="service")
 
 
 def renew_system_token(tx: Tx, principal: PrincipalRecord, kind: TokenKind, known_secret: str | None) -> str:

@@ -12,6 +12,7 @@ from tilth.domains.identity import queries
 from tilth.domains.identity.queries import writes
 from tilth.domains.identity.rules import check_role_hand_on, org_role_named, role_named, without_owner
 from tilth.domains.identity.types import (
+    TOPIC,
     LastOwner,
     NoSuchPrincipal,
     NoSuchProject,
@@ -67,6 +68,7 @@ def set_member(tx: Tx, giver: Principal, project_id: str, name: str, role_word: 
     if without_owner(roles, principal.id, role):
         raise LastOwner(f"{name!r} is the only owner of this project: make somebody else an owner first")
     writes.put_membership(tx, project_id, principal.id, int(role))
+    tx.announce(TOPIC)
     before = roles.get(principal.id)
     detail = {"principal": name, "from": before.word if before else None, "to": role.word}
     audit.record(tx, giver.actor, "member.set", project_id=project_id, thing=name, detail=detail)
@@ -82,6 +84,7 @@ def remove_member(tx: Tx, actor: Actor, project_id: str, name: str) -> None:
     if without_owner(roles, principal.id, None):
         raise LastOwner(f"{name!r} is the only owner of this project: make somebody else an owner first")
     writes.drop_membership(tx, project_id, principal.id)
+    tx.announce(TOPIC)
     audit.record(tx, actor, "member.removed", project_id=project_id, thing=name, detail={"was": roles[principal.id].word})
 
 
@@ -126,5 +129,6 @@ def update_principal(tx: Tx, actor: Actor, name: str, *, org_role: str | None, a
         raise LastOwner(f"{name!r} is the only admin of this organisation: make somebody else an admin first")
     if changes:
         writes.change_principal(tx, principal.id, changes)
+        tx.announce(TOPIC)
         audit.record(tx, actor, f"{principal.kind}.updated", project_id=None, thing=name, detail=changes)
     return queries.principal_named(tx, name)

@@ -1,0 +1,83 @@
+"""The control app: every route of the API and the pages behind one guard, one error table and one set of protections."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Litestar
+from litestar.config.compression import CompressionConfig
+from litestar.datastructures import State
+from litestar.types import ASGIApp
+
+from tilth import __version__
+from tilth.app.http import error_handlers
+from tilth.app.protection import Protection
+from tilth.app.wiring import System
+from tilth.domains.audit import api as audit
+from tilth.domains.identity import api as identity
+from tilth.domains.models import api as models
+from tilth.domains.serving import api as serving
+from tilth.domains.tracking import api as tracking
+from tilth.guard import DATABASE, GATE, AccessTo, Permission, dependencies, get, guarded_routes
+from tilth.web import render_error
+from tilth.web import routes as pages
+
+MAX_BODY_BYTES = 10_000_000
+
+
+@get("/api/v1/health", permission=Permission.PUBLIC)
+async def health(access: AccessTo[None]) -> dict[str, str]:
+    """Answers once the control process takes requests."""
+    return {"status": "ok", "version": __version__}
+
+
+def create_app(system: System) -> Litestar:
+    """Builds the app and refuses to start it if any route is unguarded (UnguardedRoute)."""
+    app = Litestar(
+        route_handlers=[
+            health,
+            *identity.routes,
+            *audit.routes,
+            *tracking.routes,
+            *models.routes,
+            *serving.routes,
+            *pages,
+        ],
+        dependencies=dependencies(),
+        exception_handlers=error_handlers(render_error),
+        middleware=[_protection(system)],
+        compression_config=CompressionConfig(backend="gzip", gzip_compress_level=5, minimum_size=1024),
+        request_max_body_size=MAX_BODY_BYTES,
+        state=State(_state(system)),
+        # Litestar would set the root logger to INFO and log each request; `app.logs` decides that here.
+        logging_config=None,
+        # Its documentation pages load scripts from elsewhere, which the content security policy forbids.
+        openapi_config=None,
+    )
+    guarded_routes(app)
+    return app
+
+
+def _state(system: System) -> dict[str, Any]:
+    return {
+        GATE: system.gate,
+        DATABASE: system.database,
+        "tilth_blobs": system.blobs,
+        "tilth_settings": system.settings,
+        "tilth_publisher": system.publisher,
+        "tilth_statuses": system.statuses,
+        "tilth_serve_url": system.serve_url,
+        "tilth_control_url": system.control_url,
+        "tilth_checkpoints": system.checkpoints,
+        "tilth_max_artifact_bytes": system.settings.max_artifact_bytes,
+        "tilth_heartbeat_timeout_s": system.settings.heartbeat_timeout_s,
+    }
+
+
+def _protection(system: System) -> Any:
+    hosts = [*system.settings.allowed_hosts, system.settings.host]
+
+    def wrap(app: ASGIApp) -> ASGIApp:
+        return Protection(app, hosts)
+
+    return wrap

@@ -1,0 +1,80 @@
+"""The whole system on one page: what is built at start, from which settings, and who hears which event."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tilth.app.gate import DatabaseGate
+from tilth.app.settings import Settings
+from tilth.backends.blobs import open_blobs
+from tilth.backends.sql import Database, Tx, open_database, outbox
+from tilth.core.clock import Clock, now
+from tilth.core.events import Subscriptions
+from tilth.core.ports import Blobs
+from tilth.domains.audit.jobs import Checkpoints
+from tilth.domains.identity import queries as identity
+from tilth.domains.identity.types import ProjectCreated
+from tilth.domains.models.types import AliasMoved
+from tilth.domains.serving import actions as serving
+from tilth.domains.serving.jobs import PlanePublisher, StatusReader
+from tilth.domains.tracking import actions as tracking
+from tilth.wire.plane import PlaneToken
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """Everything that lives as long as the control process."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    blobs: Blobs
+    gate: DatabaseGate
+    dispatcher: outbox.Dispatcher
+    publisher: PlanePublisher
+    statuses: StatusReader
+    checkpoints: Checkpoints
+    control_url: str
+    serve_url: str
+
+    @property
+    def home(self) -> Path:
+        return self.settings.home
+
+
+def build(settings: Settings, *, control_url: str, serve_url: str, clock: Clock = now) -> System:
+    """Opens the database and the blobs and connects the parts. The schema must be there already."""
+    database = open_database(settings.database)
+    blobs = open_blobs(settings.blobs_location or str(settings.home / "blobs"), clock=clock)
+    return System(
+        settings=settings,
+        clock=clock,
+        database=database,
+        blobs=blobs,
+        gate=DatabaseGate(database, clock),
+        dispatcher=outbox.Dispatcher(database, subscriptions(database), clock),
+        publisher=PlanePublisher(database, settings.home, clock, control_url, tokens=lambda tx: plane_tokens(tx, clock)),
+        statuses=StatusReader(settings.home, clock),
+        checkpoints=Checkpoints(settings.home / "audit", clock),
+        control_url=control_url,
+        serve_url=serve_url,
+    )
+
+
+def subscriptions(database: Database) -> Subscriptions:
+    """Lower domains tell, upper ones listen; every subscriber may meet an event twice."""
+    heard = Subscriptions()
+    heard.on(
+        ProjectCreated, lambda event: database.write_blocking(lambda tx: tracking.create_default_experiment(tx, event.project_id))
+    )
+    heard.on(AliasMoved, lambda event: database.write_blocking(lambda tx: serving.follow_alias(tx, event)))
+    return heard
+
+
+def plane_tokens(tx: Tx, clock: Clock) -> list[PlaneToken]:
+    """The credentials that the model servers accept."""
+    return [
+        PlaneToken(sha256=token.sha256, principal_id=token.principal_id, projects=token.projects, expires=token.expires)
+        for token in identity.predict_tokens_across_projects(tx, clock())
+    ]
