@@ -9,8 +9,8 @@ it looks for the other's: the deleter writes `condemned/`, then looks whether th
 looks for `condemned/`, then whether the blob is still there. Stores that list and read what was just written (all of the three do)
 then always show one of them the other.
 
-An upload that ends by a kill or a cancellation may leave parts that no listing shows: give the bucket a lifecycle rule that removes incomplete
-multipart uploads.
+An upload that ends by a kill or a cancellation may leave parts that no listing shows: give the bucket a lifecycle rule that removes
+incomplete multipart uploads.
 """
 
 from __future__ import annotations
