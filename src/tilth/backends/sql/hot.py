@@ -9,7 +9,7 @@ from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, cast
 
-from sqlalchemy import BindParameter, Dialect, Executable
+from sqlalchemy import BindParameter, ColumnElement, Dialect, Executable
 from sqlalchemy.sql.expression import ClauseElement
 from sqlalchemy.sql.visitors import iterate
 
@@ -52,7 +52,7 @@ def hot(statement: Executable) -> Hot:
 class CompiledHot:
     """Text, fixed values and conversions of one statement on one database."""
 
-    __slots__ = ("_binds", "_make", "_results", "defaults", "text")
+    __slots__ = ("_binds", "_columns", "_dialect", "_make", "_results", "defaults", "text")
 
     def __init__(self, statement: Executable, dialect: Dialect) -> None:
         compiled = cast(ClauseElement, statement).compile(dialect=dialect)
@@ -63,8 +63,9 @@ class CompiledHot:
         }
         converted = ((name, bind.type.dialect_impl(dialect).bind_processor(dialect)) for bind, name in names.items())
         self._binds = tuple((name, convert) for name, convert in converted if convert is not None)
-        columns = getattr(statement, "exported_columns", None)
-        self._results = _result_converters([] if columns is None else list(columns), dialect)
+        self._dialect = dialect
+        self._columns: list[ColumnElement[Any]] = list(getattr(statement, "exported_columns", None) or ())
+        self._results: tuple[tuple[int, Convert], ...] = ()
         self._make: Callable[[Iterable[Any]], Row] | None = None
 
     def arguments(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,7 +79,9 @@ class CompiledHot:
     def rows(self, cursor: Any, found: Sequence[Sequence[Any]]) -> list[Row]:
         make = self._make
         if make is None:
-            make = self._make = cast(Any, namedtuple("Row", [c[0] for c in cursor.description], rename=True))._make
+            # Only the first answer tells the names and, on PostgreSQL, the types that the conversions depend on.
+            self._results = self._conversions([column[1] for column in cursor.description])
+            make = self._make = cast(Any, namedtuple("Row", [column[0] for column in cursor.description], rename=True))._make
         if not self._results:
             return [make(values) for values in found]
         return [make(self._converted(values)) for values in found]
@@ -89,7 +92,7 @@ class CompiledHot:
             row[index] = convert(row[index])
         return row
 
-
-def _result_converters(columns: Sequence[Any], dialect: Dialect) -> tuple[tuple[int, Convert], ...]:
-    made = ((index, column.type.dialect_impl(dialect).result_processor(dialect, None)) for index, column in enumerate(columns))
-    return tuple((index, convert) for index, convert in made if convert is not None)
+    def _conversions(self, type_codes: Sequence[Any]) -> tuple[tuple[int, Convert], ...]:
+        types = [column.type.dialect_impl(self._dialect) for column in self._columns]
+        made = (kind.result_processor(self._dialect, code) for kind, code in zip(types, type_codes, strict=True))
+        return tuple((index, convert) for index, convert in enumerate(made) if convert is not None)
