@@ -126,7 +126,7 @@ def waker(system: System, *topics: str) -> asyncio.Event:
 
 
 def last_words(system: System) -> None:
-    """Stops the deliveries, seals and signs what the last minute brought, then closes the database: everything acknowledged is already on disk."""
+    """Stops the deliveries, signs what the last minute brought and closes the database. What was acknowledged is on disk already."""
     system.dispatcher.stop()
     audit.seal(system.database)
     audit.write_checkpoint(system.database, system.checkpoints)
