@@ -1,0 +1,77 @@
+"""Tilth: runs, models, serving and their audit in one product.
+
+This module is what training code imports. Names are imported on first use, so that `import tilth` stays light.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from tilth.sdk.current import current_run, finish, log, log_artifact, log_figure, log_json, log_text, note, params, tag, use_dataset
+    from tilth.sdk.models import LoggedModel, load_model, log_model, set_alias
+    from tilth.sdk.run import Run, init, run
+    from tilth.sdk.runs import runs
+    from tilth.sdk.serving import deploy, predict
+
+_PLACES = {
+    "tilth.sdk.current": (
+        "current_run",
+        "finish",
+        "log",
+        "log_artifact",
+        "log_figure",
+        "log_json",
+        "log_text",
+        "note",
+        "params",
+        "tag",
+        "use_dataset",
+    ),
+    "tilth.sdk.models": ("LoggedModel", "load_model", "log_model", "set_alias"),
+    "tilth.sdk.run": ("Run", "init", "run"),
+    "tilth.sdk.runs": ("runs",),
+    "tilth.sdk.serving": ("deploy", "predict"),
+}
+_PLACE = {name: place for place, names in _PLACES.items() for name in names}
+
+__all__ = [
+    "LoggedModel",
+    "Run",
+    "__version__",
+    "current_run",
+    "deploy",
+    "finish",
+    "init",
+    "load_model",
+    "log",
+    "log_artifact",
+    "log_figure",
+    "log_json",
+    "log_model",
+    "log_text",
+    "note",
+    "params",
+    "predict",
+    "run",
+    "runs",
+    "set_alias",
+    "tag",
+    "use_dataset",
+]
+
+
+def __getattr__(name: str) -> Any:
+    place = _PLACE.get(name)
+    if place is None:
+        raise AttributeError(f"module 'tilth' has no attribute {name!r}")
+    value = getattr(import_module(place), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,186 @@
+"""Artifacts over HTTP: bytes stream in and out with flat memory, whatever their size.
+
+They are written by users' code, so a browser gets them as an attachment in a sandbox, and never guesses their type.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import quote, unquote_to_bytes
+
+from litestar import Request, Response
+from litestar.params import FromPath, FromQuery
+from litestar.response import Stream
+
+from tilth.backends.sql import Tx
+from tilth.core.errors import Invalid
+from tilth.core.hashing import is_digest
+from tilth.core.ids import Digest, ProjectId
+from tilth.core.names import InvalidName, check_artifact_path
+from tilth.core.ports import Blobs
+from tilth.domains.tracking import actions, queries
+from tilth.domains.tracking.types import UnknownArtifact, UnknownRun
+from tilth.guard import AccessTo, Permission, delete, get, put
+from tilth.wire.tracking import ArtifactEntry, ArtifactList
+
+FOLDER = "/api/v1/p/{project:str}/runs/{run_id:str}/artifacts"
+ONE = FOLDER + "/{path:path}"
+BLOBS = "tilth_blobs"
+MAX_BYTES = "tilth_max_artifact_bytes"
+DEFAULT_MAX_BYTES = 10_000_000_000
+# Range and ETag speak of the stored bytes: the app must not compress these answers.
+UNCOMPRESSED = {"exclude_from_compression": True}
+
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)$")
+
+Asked = Request[Any, Any, Any]
+
+
+class InvalidDigest(Invalid):
+    """The digest that the client announced is not one."""
+
+
+@put(ONE, permission=Permission.RUN_WRITE, request_max_body_size=None, status_code=200)
+async def put_artifact(access: AccessTo[None], request: Asked, run_id: FromPath[str], path: FromPath[str]) -> ArtifactEntry:
+    """Header X-Tilth-Sha256: the digest that the bytes must have. An artifact of the same path is replaced."""
+    project, name = access.project.id, artifact_path(request)
+    expect = _announced(request)
+    blobs: Blobs = request.app.state[BLOBS]
+    most = request.app.state.get(MAX_BYTES, DEFAULT_MAX_BYTES)
+    # Asked before the bytes are taken in, so that nobody uploads gigabytes to a deleted run; and again when the row is written.
+    await access.read(lambda tx: actions.check_writable(tx, project, run_id, name))
+    stored = await blobs.put(request.stream(), expect=expect, max_bytes=most)
+    kind = _content_type(request, name)
+    return await access.write(
+        lambda tx: actions.add_artifact(tx, project, run_id, name, digest=stored.digest, size=stored.size, content_type=kind)
+    )
+
+
+@get(FOLDER, permission=Permission.RUN_READ)
+async def list_artifacts(
+    access: AccessTo[None], run_id: FromPath[str], path: FromQuery[str] = "", recursive: FromQuery[bool] = False
+) -> ArtifactList:
+    """What lies in the folder `path` (the root if left out); with `recursive` every file below it."""
+    project = access.project.id
+    if path:
+        check_artifact_path(path)
+
+    def entries(tx: Tx) -> ArtifactList:
+        if queries.run_info(tx, project, run_id) is None:
+            raise UnknownRun(run_id)
+        return ArtifactList(queries.artifacts_of(tx, project, run_id, folder=path, recursive=recursive))
+
+    return await access.read(entries)
+
+
+@get(ONE, permission=Permission.RUN_READ, opt=UNCOMPRESSED)
+async def get_artifact(access: AccessTo[None], request: Asked, run_id: FromPath[str], path: FromPath[str]) -> Response[Any]:
+    """The bytes. Knows Range (one range), If-None-Match and ETag, which is the SHA-256 of the bytes."""
+    project, name = access.project.id, artifact_path(request)
+    entry = await access.read(lambda tx: _entry(tx, project, run_id, name))
+    headers = download_headers(entry)
+    if request.headers.get("if-none-match") == headers["etag"]:
+        return Response(b"", status_code=304, headers=headers)
+    wanted = byte_range(request.headers.get("range", ""), entry.size)
+    if wanted is None:
+        return Response(b"", status_code=416, headers={"content-range": f"bytes */{entry.size}"})
+    start, end = wanted
+    blobs: Blobs = request.app.state[BLOBS]
+    headers["content-length"] = str(end - start)
+    status = 200
+    if (start, end) != (0, entry.size):
+        status, headers["content-range"] = 206, f"bytes {start}-{end - 1}/{entry.size}"
+    pieces = blobs.open(Digest(entry.digest), start=start, end=None if end == entry.size else end)
+    return Stream(await _begun(pieces), status_code=status, headers=headers, media_type=entry.content_type)
+
+
+@delete(ONE, permission=Permission.RUN_DELETE)
+async def delete_artifact(access: AccessTo[None], request: Asked, run_id: FromPath[str], path: FromPath[str]) -> None:
+    project, name = access.project.id, artifact_path(request)
+    await access.write(lambda tx: actions.remove_artifact(tx, project, run_id, name))
+
+
+def artifact_path(request: Asked) -> str:
+    """The path after `/artifacts/`, each segment decoded once from the raw address, so that no second decoding can climb.
+
+    Raises InvalidName.
+    """
+    raw: bytes = request.scope.get("raw_path") or quote(request.scope["path"]).encode()
+    tail = raw.split(b"?", 1)[0].split(b"/artifacts/", 1)[1]
+    segments: list[str] = []
+    for segment in tail.split(b"/"):
+        try:
+            text = unquote_to_bytes(segment).decode()
+        except UnicodeDecodeError as error:
+            raise InvalidName("the artifact path is not UTF-8; percent-encode its UTF-8 bytes") from error
+        if "/" in text:
+            raise InvalidName(f"artifact path segment {text[:80]!r} holds an encoded '/': send it as it is")
+        segments.append(text)
+    return check_artifact_path("/".join(segments))
+
+
+def download_headers(entry: ArtifactEntry) -> dict[str, str]:
+    name = entry.path.rsplit("/", 1)[-1]
+    return {
+        "content-disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
+        "content-security-policy": "sandbox; default-src 'none'",
+        "x-content-type-options": "nosniff",
+        "etag": f'"{entry.digest}"',
+        "accept-ranges": "bytes",
+        "cache-control": "private, no-cache",
+    }
+
+
+def byte_range(header: str, size: int) -> tuple[int, int] | None:
+    """[start, end) of a Range header: everything for none or for one that is not understood, None if it lies outside."""
+    found = _RANGE.match(header.strip())
+    if found is None or found.groups() == ("", ""):
+        return 0, size
+    first, last = found.groups()
+    if not first:
+        return (max(0, size - int(last)), size) if int(last) and size else None
+    start, end = int(first), min(size, int(last) + 1) if last else size
+    return (start, end) if start < end else None
+
+
+def _entry(tx: Tx, project: ProjectId, run_id: str, path: str) -> ArtifactEntry:
+    found = queries.artifact_entry(tx, project, run_id, path)
+    if found is None:
+        if queries.run_info(tx, project, run_id) is None:
+            raise UnknownRun(run_id)
+        raise UnknownArtifact(path, run_id)
+    return found
+
+
+async def _begun(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Reads the first piece at once: bytes that are missing must become an error answer, not a torn one."""
+    first = await anext(pieces, b"")
+
+    async def all_pieces() -> AsyncIterator[bytes]:
+        yield first
+        async for piece in pieces:
+            yield piece
+
+    return all_pieces()
+
+
+def _announced(request: Asked) -> Digest | None:
+    text = request.headers.get("x-tilth-sha256")
+    if text is None:
+        return None
+    if not is_digest(text):
+        raise InvalidDigest("X-Tilth-Sha256 must be 64 lower-case hexadecimal digits: the SHA-256 of the body")
+    return Digest(text)
+
+
+def _content_type(request: Asked, path: str) -> str:
+    given = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if given in ("", "application/octet-stream", "application/x-www-form-urlencoded"):
+        given = mimetypes.guess_type(path, strict=False)[0] or "application/octet-stream"
+    return given if re.fullmatch(r"[\w.+-]{1,100}/[\w.+-]{1,100}", given) else "application/octet-stream"
+
+
+routes = [put_artifact, list_artifacts, get_artifact, delete_artifact]
