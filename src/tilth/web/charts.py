@@ -124,6 +124,47 @@ def curves(series: Sequence[Series], label: str, width: int = 420, height: int =
     return _svg(width, height, label, body)
 
 
+def progress(
+    values: Sequence[float], names: Sequence[str], *, lower_is_better: bool, width: int = 360, height: int = 232
+) -> Markup:
+    """One dot per run in order of start, and the best so far as a line. Values that are not finite are left out."""
+    dots = [(float(place), value, names[place]) for place, value in enumerate(values) if math.isfinite(value)]
+    frame = Frame(46, 8, width - 56, height - 22, (0, max(len(values) - 1, 1)), _span([value for _, value, _ in dots]))
+    body = _axes(frame, [], nice_ticks(*frame.y_range))
+    best: list[tuple[float, float]] = []
+    for x, value, _ in dots:
+        record = value if not best else (min if lower_is_better else max)(best[-1][1], value)
+        if best:
+            best.append((x, best[-1][1]))
+        best.append((x, record))
+    body.append(f'<path class="curve-line s1" d="{_path(frame, best)}"/>')
+    body.extend(
+        f'<circle class="f2" cx="{frame.x(x):.1f}" cy="{frame.y(value):.1f}" r="3"><title>{escape(name)}: {number(value)}</title></circle>'
+        for x, value, name in dots
+    )
+    return _svg(width, height, "Value of each run in order of start, with the best so far", body)
+
+
+_STANDALONE = {
+    'class="grid-line"': 'stroke="#dfe4e8"',
+    "<text ": '<text font-family="sans-serif" font-size="11" fill="#64717d" ',
+    **{
+        f'class="curve-line s{index}"': f'fill="none" stroke="{colour}" stroke-width="1.8"'
+        for index, colour in enumerate(
+            ("#117a52", "#1d5bbf", "#d0602a", "#8a45ad", "#b0224f", "#6f7d12", "#0e7f96", "#8a6a3c"), 1
+        )
+    },
+}
+
+
+def standalone(drawing: Markup) -> str:
+    """The drawing as a file of its own, which no style sheet reaches: colours become attributes."""
+    text = str(drawing).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+    for css, attributes in _STANDALONE.items():
+        text = text.replace(css, attributes)
+    return text
+
+
 def _axes(frame: Frame, x_ticks: Sequence[float], y_ticks: Sequence[float]) -> list[str]:
     right, bottom = frame.left + frame.width, frame.top + frame.height
     body = []

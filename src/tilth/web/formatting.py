@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 MINUS = "−"
 _BYTE_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
@@ -26,6 +27,16 @@ def number(value: float | int | None, digits: int = 4) -> str:
         return _signed(f"{value:.{max(digits - 2, 1)}e}")
     decimals = max(0, digits - 1 - math.floor(math.log10(size))) if size >= 1 else digits
     return _signed(f"{value:,.{decimals}f}" if size >= 1e-2 else f"{value:.{digits}g}")
+
+
+def metric(value: float | str | None) -> str:
+    """A metric's value as it travels: a number or one of the words NaN, Infinity, -Infinity."""
+    return number(float(value) if value is not None else None)
+
+
+def part(text: str | int) -> str:
+    """One segment of an address."""
+    return quote(str(text), safe="")
 
 
 def _signed(text: str) -> str:

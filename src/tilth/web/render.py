@@ -78,6 +78,8 @@ def environment() -> Environment:
         "size",
         "percent",
         "rate",
+        "metric",
+        "part",
         "short",
         "digest",
     ):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
-from litestar import Request, Response
+from litestar import Response
 from litestar.params import FromPath
 
 from tilth.core.errors import NotFound
@@ -25,8 +23,6 @@ MEDIA_TYPES = {
     ".json": "application/json",
     ".txt": "text/plain; charset=utf-8",
 }
-PACKED = {".woff2"}
-"""Already compressed; gzip would only add bytes."""
 
 
 class UnknownStaticFile(NotFound):
@@ -36,19 +32,17 @@ class UnknownStaticFile(NotFound):
 @dataclass(frozen=True, slots=True)
 class StaticFile:
     plain: bytes
-    packed: bytes | None
     media_type: str
 
 
 def read_folder(folder: Path) -> Mapping[str, StaticFile]:
-    """Every file below `folder` by its path, compressed once where that helps."""
+    """Every file below `folder` by its path."""
     files: dict[str, StaticFile] = {}
     for path in sorted(folder.rglob("*")):
         if not path.is_file() or path.suffix not in MEDIA_TYPES:
             continue
         data = path.read_bytes()
-        packed = None if path.suffix in PACKED else gzip.compress(data, 9, mtime=0)
-        files[path.relative_to(folder).as_posix()] = StaticFile(data, packed, MEDIA_TYPES[path.suffix])
+        files[path.relative_to(folder).as_posix()] = StaticFile(data, MEDIA_TYPES[path.suffix])
     return MappingProxyType(files)
 
 
@@ -73,18 +67,13 @@ def static_url(name: str) -> str:
 
 
 @get("/static/{tag:str}/{path:path}", permission=Permission.PUBLIC, sync_to_thread=False)
-def static_file(request: Request[Any, Any, Any], tag: FromPath[str], path: FromPath[str]) -> Response[bytes]:
+def static_file(tag: FromPath[str], path: FromPath[str]) -> Response[bytes]:
     """A name that is not among the files read at start is unknown: nothing of the request reaches the file system."""
     file = FILES.get(str(path).lstrip("/"))
     if file is None:
         raise UnknownStaticFile("no such static file")
     headers = {
         "cache-control": "public, max-age=31536000, immutable" if tag == TAG else "no-cache",
-        "vary": "accept-encoding",
         "x-content-type-options": "nosniff",
     }
-    body = file.plain
-    if file.packed is not None and "gzip" in request.headers.get("accept-encoding", ""):
-        body = file.packed
-        headers["content-encoding"] = "gzip"
-    return Response(body, media_type=file.media_type, headers=headers)
+    return Response(file.plain, media_type=file.media_type, headers=headers)

@@ -1,0 +1,398 @@
+"""The list of runs: filter, order, columns, best values, curves of the newest, CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import quote
+
+from litestar import Response
+from litestar.datastructures import Cookie
+from litestar.response import Redirect
+from markupsafe import Markup
+
+from tilth.backends.sql import Tx
+from tilth.core.clock import Millis, now
+from tilth.domains.tracking import queries
+from tilth.domains.tracking.queries import RunsPage
+from tilth.domains.tracking.rules.filters import Condition, Order, parse_filter, parse_order
+from tilth.domains.tracking.types import InvalidOrder, InvalidRunFilter
+from tilth.guard import Access, AccessTo, Permission, get
+from tilth.web import charts
+from tilth.web.formatting import count, number
+from tilth.web.metric_names import lower_is_better, ranked
+from tilth.web.pages.frame import PAGE_ROWS, Asked, curl, project_url, shell, with_query
+from tilth.web.render import page
+from tilth.web.run_table import (
+    Column,
+    RunValues,
+    automatic_columns,
+    column_of,
+    columns_from_cookie,
+    cookie_of,
+    differing_columns,
+    lines,
+)
+from tilth.wire.tracking import MetricSummary, RunInfo
+
+COLUMN_COOKIE = "tilth_columns"
+CSV_ROWS = 10_000
+CURVE_RUNS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    label: str
+    value: str
+    note: str = ""
+    tone: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sorting:
+    """The present order and, for each heading, the address that orders by it; a second click turns the order round."""
+
+    key: str
+    descending: bool
+    base: str
+    kept: dict[str, str]
+
+    def url(self, key: str) -> str:
+        turned = not self.descending if key == self.key else key.startswith("metrics.") or key in ("start_time", "duration")
+        values: dict[str, str | int | None] = {**self.kept, "order": f"{key} {'desc' if turned else 'asc'}"}
+        return with_query(self.base, **values)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the reader asks for, checked. error: why the filter or the order was not understood; then nothing is filtered."""
+
+    text: str
+    terms: tuple[Condition, ...]
+    order_text: str
+    order: Order
+    experiment: str
+    only_differences: bool
+    offset: int
+    error: str = ""
+
+    def address(self, **changes: str | int | None) -> dict[str, str | int | None]:
+        own: dict[str, str | int | None] = {"q": self.text, "order": self.order_text, "experiment": self.experiment}
+        return {**own, "differences": 1 if self.only_differences else None, **changes}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    runs: RunsPage
+    values: RunValues
+    running: int
+    curve: MetricSummary | None
+    best: list[tuple[str, RunInfo, float]]
+    experiments: list[tuple[str, str]]
+    keys: dict[str, list[str]]
+
+
+def read_question(request: Asked) -> Question:
+    asked, error = request.query_params, ""
+    text, order_text = asked.get("q", "").strip(), asked.get("order", "").strip()
+    try:
+        terms = parse_filter(text)
+    except InvalidRunFilter as wrong:
+        terms, error = (), str(wrong)
+    try:
+        order = parse_order(order_text)
+    except InvalidOrder as wrong:
+        order, order_text, error = parse_order(""), "", str(wrong)
+    offset = asked.get("from", "0")
+    return Question(
+        text=text,
+        terms=terms,
+        order_text=order_text,
+        order=order,
+        experiment=asked.get("experiment", ""),
+        only_differences=asked.get("differences") == "1",
+        offset=int(offset) if offset.isascii() and offset.isdigit() and len(offset) < 8 else 0,
+        error=error,
+    )
+
+
+@get("/p/{project:str}/runs", permission=Permission.RUN_READ)
+async def runs_page(request: Asked, access: AccessTo[None]) -> Response[Any]:
+    project, question = access.project, read_question(request)
+    base = project_url(project.name, "runs")
+    if request.query_params.get("columns"):
+        return _remember_columns(request, question, base, project.name)
+    found = await access.read(lambda tx: _find(tx, project.id, question))
+    ids = [run.id for run in found.runs.runs]
+    picked = columns_from_cookie(request.cookies.get(f"{COLUMN_COOKIE}_{project.name}", ""))
+    columns = picked or automatic_columns(found.values, ids)
+    if question.only_differences:
+        columns = differing_columns(columns, found.values, ids)
+    first = next((column.key for column in columns if column.kind == "metric"), "")
+    sort_key = question.order_text.rpartition(" ")[0] or "start_time"
+    columns, rows = lines(found.runs.runs, columns, found.values, {first, sort_key}, now())
+    end = question.offset + len(rows)
+    return page(
+        "runs.html",
+        await shell(request, access, "runs", [("Runs", "")], search=""),
+        base=base,
+        query=question.text,
+        error=question.error,
+        kept=[(name, value) for name, value in question.address(q=None).items() if value],
+        tiles=_tiles(found, question, base),
+        curve=_curve(found, base, project.name) if not question.offset else None,
+        columns=columns,
+        picker=_picker(columns, found),
+        rows=rows,
+        sorting=Sorting(
+            sort_key, question.order.descending, base, {k: str(v) for k, v in question.address(order=None).items() if v}
+        ),
+        experiments=found.experiments,
+        experiment=question.experiment,
+        total_text=found.runs.total_text,
+        shown_text=f"{end:,} of {found.runs.total_text}" if end < found.runs.total or found.runs.capped else f"{end:,}",
+        next_url=with_query(base, **question.address(**{"from": end})) if end < found.runs.total else None,
+        live_url=with_query(base, **question.address()) if found.running and not question.offset else None,
+        csv_url=with_query(f"{base}.csv", **question.address(differences=None)),
+        differences_url=with_query(base, **question.address(differences=None if question.only_differences else 1)),
+        only_differences=question.only_differences,
+        snippets=_snippets(project.name, question),
+        first_commands=[
+            'import tilth\n\nwith tilth.run(params={"depth": 7}) as run:\n    run.log(loss=0.31, step=1)',
+            "tilth exec -- python train.py",
+        ],
+    )
+
+
+def _find(tx: Tx, project_id: str, question: Question) -> Found:
+    runs = queries.runs_page(
+        tx,
+        project_id,
+        terms=question.terms,
+        experiment_id=question.experiment or None,
+        order=question.order,
+        limit=PAGE_ROWS,
+        offset=question.offset,
+    )
+    ids = [run.id for run in runs.runs]
+    metric_keys = ranked(queries.metric_keys(tx, project_id, ids))[:40] if ids else []
+    values = RunValues(
+        metrics=queries.latest_metrics(tx, project_id, ids, metric_keys) if metric_keys else {},
+        params=queries.params_of(tx, project_id, ids),
+        tags=queries.tags_of(tx, project_id, ids),
+    )
+    newest = max(runs.runs, key=lambda run: run.started, default=None)
+    summaries = queries.metric_summaries(tx, project_id, newest.id) if newest is not None else []
+    curves = {summary.key: summary for summary in summaries if summary.count > 1}
+    named = ranked(list(curves))
+    return Found(
+        runs=runs,
+        values=values,
+        running=len(queries.running_runs(tx, project_id)),
+        curve=curves[named[0]] if named else None,
+        best=_best(tx, project_id, question, metric_keys[:2]),
+        experiments=[(known.id, known.name) for known in queries.experiments(tx, project_id)],
+        keys={
+            "metrics.": metric_keys,
+            "params.": queries.known_keys(tx, project_id, "param", 60),
+            "tags.": [key for key in queries.known_keys(tx, project_id, "tag", 40) if not key.startswith(("mlflow.", "tilth."))],
+        },
+    )
+
+
+def _best(tx: Tx, project_id: str, question: Question, keys: Sequence[str]) -> list[tuple[str, RunInfo, float]]:
+    """Best run of all that fit the filter, for each of the metrics."""
+    found = []
+    for key in keys:
+        order = Order("metric", key, not lower_is_better(key))
+        top = queries.runs_page(
+            tx, project_id, terms=question.terms, experiment_id=question.experiment or None, order=order, limit=1
+        ).runs
+        value = queries.latest_metrics(tx, project_id, [top[0].id], [key]).get(top[0].id, {}).get(key) if top else None
+        if value is not None:
+            found.append((key, top[0], value))
+    return found
+
+
+def _tiles(found: Found, question: Question, base: str) -> list[Tile]:
+    if not found.runs.total:
+        return []
+    failed = sum(run.status in ("failed", "lost") for run in found.runs.runs)
+    shown = len(found.runs.runs)
+    return [
+        *(Tile(f"Best {key}", number(value), run.name, "good", f"{base}/{run.id}") for key, run, value in found.best),
+        Tile(
+            "Running now",
+            count(found.running),
+            "live" if found.running else "nothing is training",
+            "",
+            f"{base}?q=status%3Drunning",
+        ),
+        Tile(
+            "Failed or lost",
+            count(failed),
+            f"of the {shown} shown",
+            "bad" if failed else "",
+            f"{base}?q=status%3Dfailed" if failed else "",
+        ),
+        Tile("Runs", found.runs.total_text, "match the filter" if question.terms else "in this project"),
+    ]
+
+
+def _curve(found: Found, base: str, project: str) -> dict[str, Any] | None:
+    """Curves of the newest runs beside the progress of the best metric; None while there is nothing to compare."""
+    newest = sorted(found.runs.runs, key=lambda run: run.started, reverse=True)[:CURVE_RUNS]
+    if not newest or not found.best:
+        return None
+    key = found.best[0][0]
+    in_order = sorted(found.runs.runs, key=lambda run: run.started)
+    scored = [(run.name, found.values.metrics[run.id][key]) for run in in_order if key in found.values.metrics.get(run.id, {})]
+    progress: Markup | None = None
+    if len(scored) > 1:
+        progress = charts.progress(
+            [value for _, value in scored], [name for name, _ in scored], lower_is_better=lower_is_better(key)
+        )
+    if progress is None or found.curve is None:
+        return None
+    runs = "".join(f"&run={run.id}" for run in newest)
+    return {
+        "key": found.curve.key,
+        "progress_key": key,
+        "caption": "newest run" if len(newest) == 1 else f"{len(newest)} newest runs",
+        "url": f"{project_url(project, 'run-curves')}?key={quote(found.curve.key, safe='')}{runs}",
+        "progress": progress,
+        "live": found.running > 0,
+    }
+
+
+def _picker(shown: Sequence[Column], found: Found) -> list[Column]:
+    visible = {column.key for column in shown}
+    known = [column_of(prefix + key) for prefix, keys in found.keys.items() for key in keys]
+    offered = [column for column in known if column is not None]
+    missing = [column for column in shown if column.key not in {one.key for one in offered}]
+    return [replace(column, shown=column.key in visible) for column in [*offered, *missing]]
+
+
+def _remember_columns(request: Asked, question: Question, base: str, project: str) -> Redirect:
+    """Keeps the picked columns in a cookie and goes on to the page itself."""
+    automatic = request.query_params.get("columns") == "auto"
+    value = "" if automatic else cookie_of(request.query_params.getall("column", []))
+    answer = Redirect(with_query(base, **question.address()), status_code=303)
+    answer.set_cookie(
+        Cookie(
+            key=f"{COLUMN_COOKIE}_{project}",
+            value=value,
+            path=project_url(project),
+            max_age=0 if not value else 31_536_000,
+            httponly=True,
+            samesite="lax",
+            secure=request.scope["scheme"] == "https",
+        )
+    )
+    return answer
+
+
+def _snippets(project: str, question: Question) -> list[tuple[str, str]]:
+    asked = with_query(f"/api/v1/p/{project}/runs", filter=question.text, order=question.order_text)
+    filtered = f" --filter '{question.text}'" if question.text else ""
+    return [("CLI", f"tilth run list --project {project}{filtered} --json"), ("curl", curl(asked))]
+
+
+@get("/p/{project:str}/runs.csv", permission=Permission.RUN_READ)
+async def runs_csv(request: Asked, access: AccessTo[None]) -> Response[str]:
+    """Every run that fits the filter (at most 10,000) with all its metrics and params."""
+    question = read_question(request)
+    if question.error:
+        raise InvalidRunFilter("the filter is not understood", question.text, 0)
+    runs, metrics, params = await _all_runs(access, question)
+    metric_keys = sorted({key for values in metrics.values() for key in values})
+    param_keys = sorted({key for values in params.values() for key in values})
+    sheet = io.StringIO()
+    writer = csv.writer(sheet)
+    head = ["run_id", "name", "status", "experiment", "user", "started_ms", "ended_ms"]
+    writer.writerow([*head, *(f"metrics.{key}" for key in metric_keys), *(f"params.{key}" for key in param_keys)])
+    for run in runs:
+        own = [run.id, _inert(run.name), run.status, _inert(run.experiment), _inert(run.user_name), run.started, run.ended or ""]
+        numbers = [metrics.get(run.id, {}).get(key, "") for key in metric_keys]
+        writer.writerow([*own, *numbers, *(_inert(params.get(run.id, {}).get(key, "")) for key in param_keys)])
+    name = f"{access.project.name}-runs.csv"
+    return Response(sheet.getvalue(), media_type="text/csv", headers={"content-disposition": f'attachment; filename="{name}"'})
+
+
+async def _all_runs(
+    access: Access[Any], question: Question
+) -> tuple[list[RunInfo], dict[str, dict[str, float]], dict[str, dict[str, str]]]:
+    runs: list[RunInfo] = []
+    metrics: dict[str, dict[str, float]] = {}
+    params: dict[str, dict[str, str]] = {}
+    project_id = access.project.id
+    for offset in range(0, CSV_ROWS, 500):
+
+        def part(tx: Tx, offset: int = offset) -> list[RunInfo]:
+            found = queries.runs_page(
+                tx,
+                project_id,
+                terms=question.terms,
+                experiment_id=question.experiment or None,
+                order=question.order,
+                limit=500,
+                offset=offset,
+            ).runs
+            ids = [run.id for run in found]
+            metrics.update(queries.latest_metrics(tx, project_id, ids))
+            params.update(queries.params_of(tx, project_id, ids))
+            return found
+
+        found = await access.read(part)
+        runs += found
+        if len(found) < 500:
+            break
+    return runs, metrics, params
+
+
+def _inert(text: str) -> str:
+    """A spreadsheet takes text that begins with = + - @ for a formula and runs it; a quote in front keeps it text."""
+    if text[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        try:
+            float(text)
+        except ValueError:
+            return f"'{text}"
+    return text
+
+
+@get("/p/{project:str}/run-curves", permission=Permission.RUN_READ)
+async def run_curves(request: Asked, access: AccessTo[None]) -> dict[str, Any]:
+    """One metric of at most eight runs, for a chart."""
+    key, ids = request.query_params.get("key", ""), request.query_params.getall("run", [])[:8]
+    project_id = access.project.id
+
+    def ask(tx: Tx) -> tuple[list[dict[str, Any]], bool]:
+        series, live = [], False
+        for run_id in ids:
+            run = queries.run_info(tx, project_id, run_id)
+            history = queries.metric_histories(tx, project_id, run_id, [key], most=500).get(key)
+            if run is not None and history is not None:
+                series.append(series_of(run.name, history.points))
+                live = live or run.status == "running"
+        return series, live
+
+    series, live = await access.read(ask)
+    return {"series": series, "live": live}
+
+
+def series_of(label: str, points: Sequence[tuple[int, int, Any]]) -> dict[str, Any]:
+    """As app.js draws it: steps, moments and values in columns; the later of two values at one step wins."""
+    by_step = {step: (ts, value) for step, ts, value in points}
+    return {
+        "label": label,
+        "x": list(by_step),
+        "t": [Millis(ts) for ts, _ in by_step.values()],
+        "y": [value for _, value in by_step.values()],
+    }
+
+
+routes: list[Any] = [runs_page, runs_csv, run_curves]

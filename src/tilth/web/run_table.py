@@ -1,0 +1,149 @@
+"""The table of runs: which columns it has and what stands in a cell. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import quote, unquote
+
+from tilth.web.formatting import bar_width, number
+from tilth.web.metric_names import ranked
+from tilth.wire.tracking import RunInfo
+
+Kind = Literal["metric", "param", "tag"]
+
+MAX_COLUMNS = 24
+AUTOMATIC_METRICS = 5
+AUTOMATIC_PARAMS = 5
+MAX_CELL_CHARS = 120
+PREFIX: dict[Kind, str] = {"metric": "metrics.", "param": "params.", "tag": "tags."}
+KIND: dict[str, Kind] = {prefix: kind for kind, prefix in PREFIX.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """key: as filters and orders name it, such as `metrics.auc`. numeric: stands right, in figures of one width."""
+
+    key: str
+    label: str
+    kind: Kind
+    numeric: bool = False
+    shown: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    text: str
+    css: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunLine:
+    run: RunInfo
+    cells: Sequence[Cell]
+    duration: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunValues:
+    """What the runs of a page hold: kind -> run id -> key -> value."""
+
+    metrics: Mapping[str, Mapping[str, float]]
+    params: Mapping[str, Mapping[str, str]]
+    tags: Mapping[str, Mapping[str, str]]
+
+    def of(self, column: Column, run_id: str) -> float | str | None:
+        name = column.key.removeprefix(PREFIX[column.kind])
+        if column.kind == "metric":
+            return self.metrics.get(run_id, {}).get(name)
+        table = self.params if column.kind == "param" else self.tags
+        return table.get(run_id, {}).get(name)
+
+
+def column_of(key: str) -> Column | None:
+    """The column of `metrics.auc`, `params.depth` or `tags.team`; None for anything else."""
+    for prefix, kind in KIND.items():
+        if key.startswith(prefix) and len(key) > len(prefix):
+            return Column(key, key.removeprefix(prefix), kind, numeric=kind == "metric")
+    return None
+
+
+def columns_from_cookie(text: str) -> list[Column]:
+    """The columns that a reader picked; empty when he never did."""
+    found = (column_of(unquote(part)) for part in text.split("|")[:MAX_COLUMNS])
+    return [column for column in found if column is not None]
+
+
+def cookie_of(keys: Sequence[str]) -> str:
+    return "|".join(quote(key, safe="") for key in keys[:MAX_COLUMNS] if column_of(key) is not None)[:3500]
+
+
+def automatic_columns(values: RunValues, run_ids: Sequence[str]) -> list[Column]:
+    """The most telling metrics, and the params in which the runs differ."""
+    metric_keys = {key for run_id in run_ids for key in values.metrics.get(run_id, {})}
+    often = {key: sum(key in values.metrics.get(run_id, {}) for run_id in run_ids) for key in metric_keys}
+    usual = [key for key in ranked(sorted(metric_keys)) if often[key] * 4 >= max(often.values())]
+    params = {key for run_id in run_ids for key in values.params.get(run_id, {})}
+    differing = [key for key in sorted(params) if len({values.params.get(run_id, {}).get(key) for run_id in run_ids}) > 1]
+    chosen = differing or sorted(params)
+    return [
+        *(Column(f"metrics.{key}", key, "metric", numeric=True) for key in usual[:AUTOMATIC_METRICS]),
+        *(Column(f"params.{key}", key, "param") for key in chosen[:AUTOMATIC_PARAMS]),
+    ]
+
+
+def differing_columns(columns: Sequence[Column], values: RunValues, run_ids: Sequence[str]) -> list[Column]:
+    """Those whose value is not the same in every run."""
+    return [column for column in columns if len({values.of(column, run_id) for run_id in run_ids}) > 1]
+
+
+def lines(
+    runs: Sequence[RunInfo], columns: Sequence[Column], values: RunValues, barred: set[str], now: int
+) -> tuple[list[Column], list[RunLine]]:
+    """The columns (params that hold only numbers become numeric) and one line per run. barred: columns that get inline bars."""
+    ids = [run.id for run in runs]
+    shaped = [Column(c.key, c.label, c.kind, c.numeric or _all_numbers(values.of(c, i) for i in ids)) for c in columns]
+    ranges = {c.key: _range([values.of(c, i) for i in ids]) for c in shaped if c.key in barred}
+    rows = [
+        RunLine(
+            run, [_cell(column, values.of(column, run.id), ranges.get(column.key)) for column in shaped], duration_of(run, now)
+        )
+        for run in runs
+    ]
+    return shaped, rows
+
+
+def duration_of(run: RunInfo, now: int) -> int:
+    """Milliseconds from start to end, or to now, or (for a run that vanished) to its last sign of life."""
+    end = run.ended or (now if run.status in ("running", "scheduled") else run.last_heartbeat or run.started)
+    return max(0, end - run.started)
+
+
+def _cell(column: Column, value: float | str | None, span: tuple[float, float] | None) -> Cell:
+    if value is None:
+        return Cell("–", "num dim" if column.numeric else "dim")
+    if isinstance(value, str):
+        text = value if len(value) <= MAX_CELL_CHARS else f"{value[:MAX_CELL_CHARS]}…"
+        return Cell(text, "num" if column.numeric else "")
+    css = "num" if span is None else f"num bar w{bar_width(value, *span)}"
+    return Cell(number(value), css)
+
+
+def _range(found: Sequence[float | str | None]) -> tuple[float, float] | None:
+    finite = [value for value in found if isinstance(value, (int, float)) and math.isfinite(value)]
+    return (min(finite), max(finite)) if len(finite) > 1 else None
+
+
+def _all_numbers(found: object) -> bool:
+    texts = [value for value in found if value is not None]  # type: ignore[attr-defined]
+    return bool(texts) and all(isinstance(text, (int, float)) or _reads_as_number(text) for text in texts)
+
+
+def _reads_as_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
