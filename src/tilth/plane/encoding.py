@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import sys
 from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any, NoReturn
@@ -132,7 +133,7 @@ class Encoder:
     def _blame_overflow(self, coded: Sequence[Sequence[Any]]) -> NoReturn:
         for coder, values in zip(self._coders, coded, strict=True):
             for row, value in enumerate(values):
-                if value is not None and not -1.8e308 < value < 1.8e308:
+                if value is not None and abs(value) > sys.float_info.max:
                     raise WrongType(f"{_place(coder.column, row)}: the number is too large for a 64-bit float")
         raise InvalidBody("a number is too large for a 64-bit float")
 
