@@ -18,7 +18,7 @@ COMMANDS: dict[str, Entry] = {
     "stop": Entry("up", "stop", "Stop the Tilth that `tilth up` started."),
     "status": Entry("status", "status", "Show whether the server answers and what is deployed."),
     "open": Entry("status", "open_pages", "Open the pages in a browser, signed in."),
-    "env": Entry("env", "env", "Print the variables that connect a shell, the SDK and mlflow."),
+    "env": Entry("status", "env", "Print the variables that connect a shell, the SDK and mlflow."),
     "doctor": Entry("doctor", "doctor", "Find out what is wrong with an installation and how to mend it."),
     "exec": Entry("execute", "execute", "Run a program inside a tracked run."),
     "deploy": Entry("deployment", "deploy", "Put a model version behind a prediction address."),
