@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from tilth.web.pages import artifacts, audit, entry, run, runs, settings
+from tilth.web.pages import artifacts, audit, entry, models, run, runs, settings
 from tilth.web.statics import static_file
 
-routes: list[Any] = [static_file, *entry.routes, *runs.routes, *run.routes, *artifacts.routes, *audit.routes, *settings.routes]
+routes: list[Any] = [
+    static_file,
+    *entry.routes,
+    *runs.routes,
+    *run.routes,
+    *artifacts.routes,
+    *models.routes,
+    *audit.routes,
+    *settings.routes,
+]
