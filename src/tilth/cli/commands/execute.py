@@ -47,7 +47,7 @@ def execute(caller: Caller, experiment: str | None, name: str | None, command: t
     with Api(caller.target()) as api:
         asked: dict[str, Any] = {"experiment": experiment, "name": name, "source": shlex.join(command)[:500]}
         made = api.call("POST", api.in_project("runs"), {key: value for key, value in asked.items() if value})
-        run_id = str(made["id"] if "id" in made else made["run"]["id"])
+        run_id = str(made["id"])
         secret, token_id = _run_token(api, run_id)
         environment = {**os.environ, **variables(api.target, secret), "TILTH_RUN_ID": run_id, "MLFLOW_RUN_ID": run_id}
         environment.pop("TILTH_HOME", None)
@@ -105,7 +105,7 @@ def _beat(api: Api, run_id: str, done: threading.Event) -> None:
     """A program without our SDK sends no heartbeats of its own, and the run would be taken for lost."""
     while not done.wait(HEARTBEAT_S):
         with suppress(TilthError):
-            api.call("POST", api.in_project("runs", run_id, "heartbeat"), {}, timeout_s=HEARTBEAT_S)
+            api.call("POST", api.in_project("runs", run_id, "heartbeat"), timeout_s=HEARTBEAT_S)
 
 
 def _finish(api: Api, run_id: str, code: int, error: str) -> None:

@@ -39,8 +39,10 @@ def list_runs(
     limit: int,
 ) -> None:
     """List runs, newest first."""
-    asked: dict[str, Any] = {"experiment": experiment, "filter": filter_, "deleted": deleted or None}
-    asked |= {"metrics": list(metrics) or None, "params": list(params) or None}
+    columns = [f"metrics.{key}" for key in metrics] + [f"params.{key}" for key in params]
+    asked = {"experiment": experiment, "filter": filter_, "deleted": "true" if deleted else None}
+    if not caller.as_json or columns:
+        asked["columns"] = ",".join(columns)
     with Api(caller.target()) as api:
         rows = [_flat(row) if not caller.as_json else row for row in api.rows(api.in_project("runs"), "runs", limit, **asked)]
     caller.show_rows(rows, (*COLUMNS, *metrics, *params), "no runs; `tilth exec -- python train.py` makes one")
@@ -82,7 +84,7 @@ def restore_runs(caller: Caller, run_ids: tuple[str, ...]) -> None:
     """Take deleted runs back."""
     with Api(caller.target()) as api:
         for run_id in run_ids:
-            api.call("PATCH", api.in_project("runs", run_id), {"deleted": False})
+            api.call("POST", api.in_project("runs", run_id, "restore"))
     caller.done(f"restored {', '.join(run_ids)}", {"restored": run_ids})
 
 

@@ -1,0 +1,95 @@
+"""What the doctor sees."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sqlite3
+from pathlib import Path
+
+from tilth.app.home import lock_home, prepare_home
+from tilth.app.settings import load_settings
+from tilth.cli.checks.answers import check_control, check_model_servers, check_ports
+from tilth.cli.checks.installation import check_packages, check_python
+from tilth.cli.checks.place import check_clock, check_home, check_locks, check_sqlite
+from tilth.core.clock import Millis, now
+from tilth.core.home import Target
+
+NOBODY = Target("http://127.0.0.1:9", "t", "p", "http://127.0.0.1:9")
+
+
+def database(path: Path, revision: str = "0001") -> Path:
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE alembic_version (version_num TEXT)")
+    connection.execute("INSERT INTO alembic_version VALUES (?)", [revision])
+    connection.execute("CREATE TABLE filling (text TEXT)")
+    connection.executemany("INSERT INTO filling VALUES (?)", [["x" * 1000]] * 100)
+    connection.commit()
+    connection.close()
+    return path
+
+
+def test_an_old_python_and_missing_packages_are_broken_and_missing_extras_are_not() -> None:
+    assert check_python((3, 10)).condition == "broken"
+    assert check_python().condition == "ok"
+    wanted = ["click>=8", "no-such-thing>=1", 'boto9>=1; extra == "s3"', 'uvloop; sys_platform != "win32"']
+    found = {finding.what: finding for finding in check_packages(wanted)}
+    assert found["packages"].condition == "broken"
+    assert "no-such-thing" in found["packages"].found
+    assert (found["extra s3"].condition, found["extra s3"].mend) == ("note", "if you need it: pip install 'tilth[s3]'")
+    assert found["extra sklearn"].condition == "ok"
+
+
+def test_a_home_that_others_may_enter_is_noted(tmp_path: Path) -> None:
+    home = prepare_home(tmp_path / "home")
+    assert {finding.condition for finding in check_home(home)} == {"ok"}
+    home.chmod(0o755)
+    assert next(check_home(home)).mend == f"run `chmod 700 {home}`"
+    (tmp_path / "file").touch()
+    assert next(check_home(tmp_path / "file")).condition == "broken"
+
+
+def test_a_damaged_server_file_and_a_dead_server_are_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "server.json").write_text("{")
+    assert next(check_locks(tmp_path)).condition == "broken"
+    (tmp_path / "server.json").write_text(json.dumps({"url": "http://x", "token": "t", "pid": 2**22 + 1}))
+    (dead,) = check_locks(tmp_path)
+    assert "which is gone" in dead.found
+    with lock_home(tmp_path, "up.lock"):
+        (alive,) = check_locks(tmp_path)
+    assert alive.condition == "ok"
+
+
+def test_a_sound_a_newer_and_a_damaged_database_are_told_apart(tmp_path: Path) -> None:
+    path = database(tmp_path / "tilth.db")
+    assert [finding.condition for finding in check_sqlite(path, frozenset({"0001"}))] == ["ok"]
+    (newer,) = check_sqlite(path, frozenset({"0000"}))
+    assert (newer.condition, newer.mend) == ("broken", "run `pip install --upgrade tilth`")
+    with path.open("r+b") as stream:
+        stream.seek(8192)
+        stream.write(b"\xff" * 40_000)
+    (damaged,) = check_sqlite(path, frozenset({"0001"}))
+    assert damaged.condition == "broken"
+    assert "backup" in damaged.mend
+
+
+def test_a_clock_that_was_set_back_is_seen(tmp_path: Path) -> None:
+    database(tmp_path / "tilth.db")
+    assert check_clock(tmp_path, now()).condition == "ok"
+    assert "set back" in check_clock(tmp_path, Millis(now() - 3_600_000)).found
+    assert "cannot be" in check_clock(tmp_path, Millis(0)).found
+
+
+def test_a_taken_port_names_its_holder(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings = load_settings(tmp_path, {}, {"port": taken.getsockname()[1], "serve_port": 0})
+        port, serve_port = check_ports(settings)
+    assert port.condition == "broken"
+    assert "pytest" in port.found
+    assert serve_port.condition == "ok"
+
+
+def test_a_silent_server_is_broken_with_a_next_step(tmp_path: Path) -> None:
+    assert "tilth logs control" in check_control(NOBODY).mend
+    (silent,) = check_model_servers(tmp_path, NOBODY, now())
+    assert silent.found == "none was ever seen"

@@ -1,0 +1,40 @@
+"""Listening sockets, and who holds a port."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+import pytest
+
+from tilth.cli.ports import AddressUnusable, PortInUse, holder_of, listen
+
+
+def test_each_worker_gets_a_socket_of_its_own_on_one_port() -> None:
+    sockets = listen("127.0.0.1", 0, 3, option="--serve-port")
+    try:
+        (port,) = {taken.getsockname()[1] for taken in sockets}
+        assert port > 0
+        assert {taken.proto for taken in sockets} == {socket.IPPROTO_TCP}
+        for _ in range(20):
+            with socket.create_connection(("127.0.0.1", port)):
+                pass
+    finally:
+        for taken in sockets:
+            taken.close()
+
+
+def test_a_port_that_another_holds_is_refused_with_its_holder_and_the_flag_to_use() -> None:
+    (first,) = listen("127.0.0.1", 0, 1, option="--port")
+    with first:
+        port = first.getsockname()[1]
+        assert holder_of(port) is not None
+        with pytest.raises(PortInUse, match=rf"port {port} on 127.0.0.1 is in use by process {os.getpid()} .*--port 0"):
+            listen("127.0.0.1", port, 2, option="--port")
+    listen("127.0.0.1", port, 1, option="--port")[0].close()
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "192.0.2.1"])
+def test_an_address_of_another_machine_is_refused(host: str) -> None:
+    with pytest.raises(AddressUnusable, match="address of this machine"):
+        listen(host, 0, 1, option="--port")
