@@ -7,7 +7,6 @@ from typing import Any
 from litestar import Litestar
 from litestar.config.compression import CompressionConfig
 from litestar.datastructures import State
-from litestar.types import ASGIApp
 
 from tilth import __version__
 from tilth.app.http import error_handlers
@@ -31,8 +30,13 @@ async def health(access: AccessTo[None]) -> dict[str, str]:
     return {"status": "ok", "version": __version__}
 
 
-def create_app(system: System) -> Litestar:
-    """Builds the app and refuses to start it if any route is unguarded (UnguardedRoute)."""
+def create_app(system: System) -> Protection:
+    """The whole control process as one ASGI app. Refuses to start it if any route is unguarded (UnguardedRoute)."""
+    # Outside of Litestar, whose own middleware does not see addresses that no route answers.
+    return Protection(create_routes(system), [*system.settings.allowed_hosts, system.settings.host])
+
+
+def create_routes(system: System) -> Litestar:
     app = Litestar(
         route_handlers=[
             health,
@@ -45,7 +49,6 @@ def create_app(system: System) -> Litestar:
         ],
         dependencies=dependencies(),
         exception_handlers=error_handlers(render_error),
-        middleware=[_protection(system)],
         compression_config=CompressionConfig(backend="gzip", gzip_compress_level=5, minimum_size=1024),
         request_max_body_size=MAX_BODY_BYTES,
         state=State(_state(system)),
@@ -72,12 +75,3 @@ def _state(system: System) -> dict[str, Any]:
         "tilth_max_artifact_bytes": system.settings.max_artifact_bytes,
         "tilth_heartbeat_timeout_s": system.settings.heartbeat_timeout_s,
     }
-
-
-def _protection(system: System) -> Any:
-    hosts = [*system.settings.allowed_hosts, system.settings.host]
-
-    def wrap(app: ASGIApp) -> ASGIApp:
-        return Protection(app, hosts)
-
-    return wrap

@@ -57,7 +57,9 @@ class DatabaseGate:
 
     def _find(self, tx: Tx, kind: str, secret: str, address: str) -> Principal | None:
         digest, now = secret_digest(secret), self._clock()
-        found = queries.credential_by_token(tx, digest, now) if kind == "token" else queries.credential_by_session(tx, digest, now)
+        found = (
+            queries.credential_by_token(tx, digest, now) if kind == "token" else queries.credential_by_session(tx, digest, now)
+        )
         if found is None:
             return None
         roles = queries.roles_across_projects(tx, found.principal_id)

@@ -58,7 +58,9 @@ def error_handlers(render_page: RenderError) -> dict[Any, Any]:
         if error.status_code >= 500:
             return on_anything(request, error)
         kind = KIND_OF_STATUS.get(error.status_code, "invalid")
-        return answer(request, error.status_code, ErrorDetail(kind, _code(error), _message(request, error)), dict(error.headers or {}))
+        return answer(
+            request, error.status_code, ErrorDetail(kind, _code(error), _message(request, error)), dict(error.headers or {})
+        )
 
     def on_undecodable(request: Asked, error: Exception) -> Response[Any]:
         message = f"the body is not JSON as this address takes it: {error or 'nested too deeply'}"
@@ -67,7 +69,9 @@ def error_handlers(render_page: RenderError) -> dict[Any, Any]:
     def on_anything(request: Asked, error: Exception) -> Response[Any]:
         reference = new_id()
         log.error("%s %s failed (reference %s)", request.method, request.url.path, reference, exc_info=error)
-        message = f"something in Tilth broke; nothing was changed. The log of the control process has it under reference {reference}"
+        message = (
+            f"something in Tilth broke; nothing was changed. The log of the control process has it under reference {reference}"
+        )
         return answer(request, 500, ErrorDetail("error", "internal_error", message))
 
     return {

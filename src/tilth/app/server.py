@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import uvicorn
-from litestar import Litestar
+from litestar.types import ASGIApp
 
 from tilth.app.background import Job, running
 from tilth.app.collection import LEAST_GRACE, collect
@@ -54,7 +54,7 @@ def adopt(descriptor: int) -> socket.socket:
     return socket.socket(fileno=descriptor)
 
 
-async def serve(system: System, app: Litestar, listening: socket.socket, ready_fd: int | None) -> None:
+async def serve(system: System, app: ASGIApp, listening: socket.socket, ready_fd: int | None) -> None:
     """Answers until SIGTERM or SIGINT, then ends what is under way within GRACE_S seconds."""
     listening.setblocking(False)
     settings = system.settings
