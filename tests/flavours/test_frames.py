@@ -43,6 +43,11 @@ def test_text_comes_back_as_text_and_missing_as_missing() -> None:
     assert pd.isna(back.city[1])
 
 
+def test_a_category_called_nan_is_not_a_missing_value() -> None:
+    frame = pd.DataFrame({"shop": pd.Categorical(["nan", None, "None"], categories=["None", "nan"])})
+    assert frames.encode(frame, signature_of(frame)).ravel().tolist() == pytest.approx([1.0, np.nan, 0.0], nan_ok=True)
+
+
 @pytest.mark.parametrize(
     ("frame", "message"),
     [

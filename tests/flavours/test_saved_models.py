@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,13 @@ from sklearn.ensemble import (
     RandomForestRegressor,
 )
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 
-from tilth.flavours import flavour_named, load_predictor, save_model
+from tilth.flavours import UnusableExample, flavour_named, load_predictor, save_model
 from tilth.wire.models import ModelDocument
 
 ROWS = 600
@@ -261,3 +263,53 @@ def test_the_serving_example_is_a_request_body(flights: pd.DataFrame, late: np.n
     assert body["columns"] == list(flights.columns)
     assert len(body["data"]) == 5
     assert all(value is None or value == value for row in body["data"] for value in row)
+
+
+def test_whole_number_categories_with_missing_values_compile(late: np.ndarray, tmp_path: Path) -> None:
+    rng = np.random.default_rng(8)
+    gate = pd.Categorical.from_codes(np.where(rng.random(ROWS) < 0.1, -1, rng.integers(0, 3, ROWS)), [30, 10, 20])
+    frame = pd.DataFrame({"gate": gate, "wind": rng.normal(size=ROWS)})
+    label = ((frame.gate == 10) ^ (frame.wind > 0.5)).astype(int)
+    model = HistGradientBoostingClassifier(categorical_features="from_dtype", max_iter=10, random_state=0).fit(frame, label)
+    document = saved(model, tmp_path, frame.head(5))
+    compiled = load_predictor(tmp_path, document)
+    assert document.signature.inputs[0].categories == ("30", "10", "20")
+    assert compiled.engine == "treelite"
+    assert compiled.predict(rows_of(frame, document)) == pytest.approx(model.predict_proba(frame)[:, 1], abs=1e-12)
+
+
+def test_the_best_of_a_search_compiles(numbers: np.ndarray, positive: np.ndarray, tmp_path: Path) -> None:
+    model = GridSearchCV(HistGradientBoostingClassifier(max_iter=5), {"max_depth": [2, 4]}, cv=2).fit(numbers, positive)
+    document = saved(model, tmp_path, numbers[:5])
+    compiled = load_predictor(tmp_path, document)
+    assert compiled.engine == "treelite"
+    assert compiled.predict(numbers) == pytest.approx(model.predict_proba(numbers)[:, 1], abs=1e-12)
+
+
+def test_several_regression_targets_give_one_column_each(numbers: np.ndarray, tmp_path: Path) -> None:
+    targets = numbers[:, :2] * 3 + 1
+    model = LinearRegression().fit(numbers, targets)
+    document = saved(model, tmp_path, numbers[:5])
+    assert [output.name for output in document.signature.outputs] == ["prediction_0", "prediction_1"]
+    compiled = load_predictor(tmp_path, document)
+    assert compiled.engine == "linear"
+    assert compiled.predict(numbers) == pytest.approx(model.predict(numbers), abs=1e-9)
+
+
+def test_many_threads_get_the_answers_of_one(numbers: np.ndarray, positive: np.ndarray, tmp_path: Path) -> None:
+    model = HistGradientBoostingClassifier(max_iter=30, random_state=0).fit(numbers, positive)
+    predictor = load_predictor(tmp_path, saved(model, tmp_path, numbers[:5]))
+    expected = predictor.predict(numbers)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda at: predictor.predict(numbers[at : at + 1])[0], range(ROWS)))
+    assert answers == expected.tolist()
+
+
+def test_unseen_values_cannot_be_missing_where_the_model_takes_none(
+    flights: pd.DataFrame, late: np.ndarray, tmp_path: Path
+) -> None:
+    frame = flights[["origin", "hour"]]
+    encoder = make_column_transformer((OneHotEncoder(), ["origin"]), remainder="passthrough")
+    model = make_pipeline(encoder, LogisticRegression(max_iter=1000)).fit(frame, late)
+    with pytest.raises(UnusableExample, match="takes missing values in 'origin'; this one does not"):
+        save_model(model, tmp_path, example=frame.head(), unseen={"origin": "missing"})

@@ -93,7 +93,8 @@ def encode(example: Any, signature: Signature) -> Rows:
             encoded[:, at] = values.to_numpy(dtype=np.float64, na_value=np.nan)
         else:
             index = {category: position for position, category in enumerate(column.categories)}
-            encoded[:, at] = [np.nan if value != value or value is None else index.get(str(value), np.nan) for value in values]
+            codes = [index.get(str(value), np.nan) for value in values.astype(object)]
+            encoded[:, at] = np.where(values.isna(), np.nan, codes)
     return encoded
 
 

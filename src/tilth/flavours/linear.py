@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from tilth.flavours.estimators import innermost, steps_of
 from tilth.flavours.port import CannotCompile, Compiled, EngineUnusable, Outputs, Predictor, Rows
 from tilth.wire.models import PredictMethod
 from tilth.wire.signature import Signature
@@ -78,12 +79,11 @@ class _LinearPredictor:
 
 def _parts(model: Any) -> tuple[Any, Any]:
     """(scaler or None, last estimator). Raises CannotCompile for a pipeline of anything else."""
+    model = innermost(model)
     if type(model).__name__ != "Pipeline":
         return None, model
-    steps = [step for _, step in model.steps if step is not None and step != "passthrough"]
+    steps = steps_of(model)
     match [type(step).__name__ for step in steps]:
-        case [_]:
-            return None, steps[0]
         case ["StandardScaler", _]:
             return steps[0], steps[1]
         case names:

@@ -13,7 +13,7 @@ from tilth.flavours.parity import compare, make_rows
 from tilth.flavours.port import CannotCompile, Compiled, Compiler, EngineUnusable, Predictor, Rows
 from tilth.flavours.registry import COMPILERS, compiler_named, flavour_for, flavour_named
 from tilth.wire.models import DOCUMENT_NAME, CompiledEngine, ModelDocument, Parity, PredictMethod
-from tilth.wire.signature import Signature, Unseen
+from tilth.wire.signature import Unseen
 
 MOST_SEEDS = 2000
 """Rows of the example, and of check_rows, that the gate looks at: somebody passes the whole training set."""
@@ -94,7 +94,7 @@ def _with_compiled(
             continue
         try:
             predictor = compiler.load(folder / compiled.path, compiled.detail, len(document.signature.outputs))
-            parity = _measure(document.signature, reference, predictor, seeds, compiled)
+            parity = _measure(document, reference, predictor, seeds, compiled)
             reason = parity.reason
         except EngineUnusable as unusable:
             reason = str(unusable)
@@ -106,6 +106,7 @@ def _with_compiled(
     return msgspec.structs.replace(document, not_compiled="; ".join(reasons))
 
 
-def _measure(signature: Signature, reference: Predictor, predictor: Predictor, seeds: Rows, compiled: Compiled) -> Parity:
-    rows = make_rows(signature, seeds, landmarks=compiled.landmarks)
-    return compare(signature, rows, reference.predict(rows), predictor.predict(rows))
+def _measure(document: ModelDocument, reference: Predictor, predictor: Predictor, seeds: Rows, compiled: Compiled) -> Parity:
+    rows = make_rows(document.signature, seeds, landmarks=compiled.landmarks)
+    decides = document.method == "predict_proba"
+    return compare(document.signature, rows, reference.predict(rows), predictor.predict(rows), decides=decides)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Mapping, Sequence
 from importlib import metadata
@@ -13,7 +14,7 @@ import numpy as np
 
 from tilth.flavours import frames
 from tilth.flavours.mlflow_folder import write_companions
-from tilth.flavours.port import Outputs, Predictor, Rows, UnusableExample
+from tilth.flavours.port import EngineUnusable, Outputs, Predictor, Rows, UnusableExample
 from tilth.wire.models import DOCUMENT_NAME, ModelDocument, PredictMethod
 from tilth.wire.signature import Column, Signature, Unseen
 
@@ -49,6 +50,11 @@ class SklearnFlavour:
         run = _Run(model, draft, kinds, _container(model, example, kinds), method, ())
         rows = frames.encode(example[:1], draft)
         inputs = tuple(_with_nullable(run, columns, rows, _may_be_missing(example, kinds)))
+        for column in inputs:
+            if column.unseen == "missing" and not column.nullable:
+                raise UnusableExample(
+                    f"unseen={{{column.name!r}: 'missing'}} needs a model that takes missing values in {column.name!r}; this one does not."
+                )
         return Signature(inputs=inputs, outputs=_outputs(model, method, run.raw(rows)))
 
     def encode(self, example: Any, signature: Signature) -> Rows:
@@ -60,7 +66,7 @@ class SklearnFlavour:
         kinds = frames.kinds_of(example)
         container = _container(model, example, kinds)
         classes = _classes(model)
-        versions = {name: metadata.version(name) for name in ("scikit-learn", "numpy", "scipy", "cloudpickle", "pandas")}
+        versions = _versions("scikit-learn", "numpy", "scipy", "cloudpickle", "pandas")
         document = ModelDocument(
             flavour=self.name,
             signature=signature,
@@ -93,10 +99,16 @@ class SklearnFlavour:
         return document
 
     def load(self, folder: Path, document: ModelDocument) -> Predictor:
-        import cloudpickle
+        try:
+            import cloudpickle
 
-        with (folder / document.model_path).open("rb") as stream:
-            model = cloudpickle.load(stream)
+            with (folder / document.model_path).open("rb") as stream:
+                model = cloudpickle.load(stream)
+        except ImportError as error:
+            raise EngineUnusable(
+                f"the model needs {error.name or error}, which is not installed here; install tilth[sklearn] and what "
+                "requirements.txt in the model's folder names"
+            ) from error
         detail = document.detail
         return _Run(
             model, document.signature, detail["kinds"], detail["container"], document.method, _labels(document.signature.outputs)
@@ -192,6 +204,14 @@ def _answers(run: _Run, rows: Rows) -> bool:
         except (ValueError, TypeError):
             return False
     return answer.dtype.kind != "f" or bool(np.isfinite(answer).all())
+
+
+def _versions(*packages: str) -> dict[str, str]:
+    found = {}
+    for name in packages:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 def _classes(model: Any) -> Sequence[Any]:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tilth.flavours.estimators import innermost
 from tilth.flavours.port import CannotCompile, Compiled, EngineUnusable, Outputs, Predictor, Rows
 from tilth.wire.models import PredictMethod
 from tilth.wire.signature import Signature
@@ -38,6 +39,7 @@ class TreeliteCompiler:
     engine = "treelite"
 
     def compile(self, model: Any, signature: Signature, method: PredictMethod, folder: Path) -> Compiled:
+        model = innermost(model)
         kind = type(model).__name__
         if kind not in _HISTOGRAM | _FOREST:
             raise CannotCompile(f"{kind} is no tree ensemble that treelite reads")
@@ -118,15 +120,20 @@ def _known_categories(model: Any, signature: Signature) -> dict[int, list[int]]:
         values = [value for value in seen if value is not None and value == value]
         if column.categories is not None:
             index = {category: position for position, category in enumerate(column.categories)}
-            missing = [value for value in values if str(value) not in index]
+            missing = [value for value in values if _text(value) not in index]
             if missing:
                 raise CannotCompile(f"training saw {missing[0]!r} in {column.name!r}, which is not in the column's categories")
-            found[int(at)] = [index[str(value)] for value in values]
+            found[int(at)] = [index[_text(value)] for value in values]
         elif all(float(value) >= 0 and float(value).is_integer() for value in values):
             found[int(at)] = [int(value) for value in values]
         else:
             raise CannotCompile(f"the categories of {column.name!r} are not whole numbers from 0 up")
     return found
+
+
+def _text(value: Any) -> str:
+    """A category as the vocabulary writes it. Whole numbers come as floats from a column that has missing values."""
+    return str(int(value)) if isinstance(value, float | np.floating) and float(value).is_integer() else str(value)
 
 
 def _whole(signature: Signature, at: int, categories: list[int]) -> bool:
