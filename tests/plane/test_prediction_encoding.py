@@ -99,11 +99,10 @@ json_values = st.recursive(
 def test_any_json_is_encoded_or_refused_as_invalid(document: dict[str, Any]) -> None:
     try:
         encoded = ENCODER.encode(json.dumps(document).encode())
-    except Invalid as refused:
-        assert str(refused)
-    else:
-        assert encoded.ndim == 2
-        assert encoded.shape[1] == 5
+    except Invalid:
+        return
+    assert encoded.ndim == 2
+    assert encoded.shape[1] == 5
 
 
 @given(st.binary(max_size=60))
@@ -151,7 +150,7 @@ REFUSED = {
         "'JFX' was not seen in training; known are 'JFK' and 2 more",
     ),
     "a category far from all": (changed("origin", "?"), "unseen_category", "known are 'EWR', 'JFK', 'LGA'"),
-    "a misspelt column": (body(inputs={**dict.fromkeys(NAMES, [1]), "wnd": [1]}), "extra_column", "did you mean 'wind'?"),
+    "a misspelt column": (body(inputs={**{name: [1] for name in NAMES}, "wnd": [1]}), "extra_column", "did you mean 'wind'?"),
     "a missing column": (
         body(inputs={name: [1] for name in NAMES[1:]}),
         "missing_column",
@@ -169,7 +168,11 @@ REFUSED = {
         "wrong_width",
         "row 0 has 2 values",
     ),
-    "columns of different length": (body(inputs={**dict.fromkeys(NAMES, [1]), "hour": []}), "wrong_width", "different lengths"),
+    "columns of different length": (
+        body(inputs={**{name: [1] for name in NAMES}, "hour": []}),
+        "wrong_width",
+        "different lengths",
+    ),
     "rows of different kinds": (body(instances=[GOOD, {}]), "invalid_body", "row 1 is an object"),
     "a row that is a number": (body(instances=[GOOD, 1]), "invalid_body", "row 1 is a number"),
     "no form": (body(), "invalid_body", "exactly one of"),

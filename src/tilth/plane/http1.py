@@ -32,6 +32,9 @@ LINGER_S = 2.0
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 
 
+_KEPT = HEADERS | {b"content-length", b"transfer-encoding", b"expect"}
+
+
 class _Slot:
     """The place of one answer in the order of the connection."""
 
@@ -57,6 +60,7 @@ class Connection(asyncio.Protocol):
         self._write_paused_at: float | None = None
         self._transport: asyncio.Transport
         self._parser: httptools.HttpRequestParser
+        self._method = ""
         self._target = b""
         self._headers: dict[bytes, bytes] = {}
         self._pieces: list[bytes] = []
@@ -82,9 +86,9 @@ class Connection(asyncio.Protocol):
             return
         in_head = self._in_head
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._fail(Malformed("protocol upgrades are not spoken here; send plain HTTP/1.1"))
+            self._feed(data)
+        except Malformed as error:
+            self._fail(error)
         except httptools.HttpParserCallbackError as error:
             if not isinstance(error.__context__, TilthError):
                 raise
@@ -97,6 +101,24 @@ class Connection(asyncio.Protocol):
                 self._head_bytes += len(data)
                 if self._head_bytes > MAX_HEAD_BYTES:
                     self._fail(_head_too_large())
+
+    def _feed(self, data: bytes) -> None:
+        while data:
+            try:
+                self._parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as offer:
+                # A server may ignore the offer and answer in HTTP/1.1 (Java's client makes one by default), but the parser has
+                # skipped the body. So a fresh one reads the same request again, without the offer.
+                self._parser = httptools.HttpRequestParser(self)
+                data = self._head_without_offer() + data[offer.args[0] :]
+
+    def _head_without_offer(self) -> bytes:
+        if self._method == "CONNECT":
+            raise Malformed("this server is no proxy; send requests to it by path")
+        lines = [b"%b %b HTTP/1.1" % (self._method.encode(), self._target)]
+        lines += [b"%b: %b" % header for header in self._headers.items()]
+        return b"\r\n".join(lines) + b"\r\n\r\n"
 
     def eof_received(self) -> bool:
         """True keeps our direction open: a client may close its own after the last request and still read the answers."""
@@ -134,13 +156,15 @@ class Connection(asyncio.Protocol):
         if self._head_bytes > MAX_HEAD_BYTES or self._head_count > MAX_HEADERS:
             raise _head_too_large()
         name = name.lower()
-        if name in HEADERS or name in (b"content-length", b"expect"):
+        if name in _KEPT:
             self._headers[name] = value
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        method = self._parser.get_method().decode("ascii")
-        self._verdict = verdict = self._core.admit(method, self._target, self._headers)
+        self._method = self._parser.get_method().decode("ascii")
+        if self._parser.should_upgrade():
+            return
+        self._verdict = verdict = self._core.admit(self._method, self._target, self._headers)
         if isinstance(verdict, Admission):
             announced = self._headers.get(b"content-length", b"")
             if announced.isdigit() and int(announced) > verdict.max_body_bytes:
@@ -159,7 +183,7 @@ class Connection(asyncio.Protocol):
             self._end_with(self._verdict)
 
     def on_message_complete(self) -> None:
-        if self._closing:
+        if self._closing or self._parser.should_upgrade():
             return
         self._receiving = False
         verdict = self._verdict
