@@ -85,6 +85,8 @@ class PostgresSession:
         # Serializable: a job that reads and then writes behaves as it does on SQLite, where there is one writer.
         self._begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if read_only else "BEGIN ISOLATION LEVEL SERIALIZABLE"
         self._connection: Connection | None = None
+        # Kept apart: once it noticed that a connection broke, SQLAlchemy does not give it out any more.
+        self._driver_connection: psycopg.Connection[Any] | None = None
 
     def run(self, job: Job) -> None:
         for attempt in range(1, MAX_ATTEMPTS + 1):
@@ -104,38 +106,40 @@ class PostgresSession:
         self._drop()
 
     def _once(self, job: Job) -> None:
-        connection, cursor = self._open()
+        connection, driver = self._open()
+        cursor = driver.cursor()
         tx = Tx(connection, cursor, DRIVER)
         try:
             cursor.execute(self._begin, prepare=False)
             value = call(job, tx)
             tx.flush()
         except Exception as error:
-            self._undo(connection, error)
+            self._undo(driver, error)
             raise
         reach("before_commit")
         try:
             cursor.execute("COMMIT", prepare=False)
         except psycopg.Error as error:
-            self._undo(connection, error, committing=True)
+            self._undo(driver, error, committing=True)
             raise translate(error) or error from error
         reach("after_commit")
         job.value = value
         self._wake(tx.topics)
 
-    def _open(self) -> tuple[Connection, psycopg.Cursor[Any]]:
-        if self._connection is None:
+    def _open(self) -> tuple[Connection, psycopg.Connection[Any]]:
+        if self._connection is None or self._driver_connection is None:
             self._connection = connected(self._engine)
-        return self._connection, raw(self._connection).cursor()
+            self._driver_connection = raw(self._connection)
+        return self._connection, self._driver_connection
 
-    def _undo(self, connection: Connection, error: Exception, *, committing: bool = False) -> None:
+    def _undo(self, driver: psycopg.Connection[Any], error: Exception, *, committing: bool = False) -> None:
         """Rolls back, and raises _Again if the job deserves another attempt."""
         driver_error = _driver_error(error)
-        broken = raw(connection).closed
+        broken = bool(driver.closed)
         if broken:
             self._drop()
         else:
-            raw(connection).execute("ROLLBACK", prepare=False)
+            driver.execute("ROLLBACK", prepare=False)
         if driver_error is not None and driver_error.sqlstate in CONFLICTS:
             raise _Again(
                 WriteConflict(f"concurrent writes kept changing the same rows ({MAX_ATTEMPTS} attempts): send the request again")
@@ -149,10 +153,11 @@ class PostgresSession:
             raise _Again(DatabaseUnreachable("the connection to the database broke: check the server, then try again")) from error
 
     def _drop(self) -> None:
-        if self._connection is not None:
+        if self._connection is not None and self._driver_connection is not None:
             self._connection.invalidate()
             self._connection.close()
-            self._connection = None
+            self._driver_connection.close()
+        self._connection = self._driver_connection = None
 
 
 class _Again(Exception):

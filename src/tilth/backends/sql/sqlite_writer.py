@@ -96,7 +96,7 @@ class GroupWriter:
         topics: set[str] = set()
         try:
             self._run_group(first, jobs, topics)
-        except _FlushFailed:
+        except _Unattributed:
             self._roll_back()
             topics.clear()
             self._one_by_one(jobs, topics)
@@ -121,7 +121,11 @@ class GroupWriter:
             if job is not None:
                 jobs.append(job)
         self._flush(deferred, only=jobs[0] if len(jobs) == 1 else None)
-        self._commit()
+        try:
+            self._commit()
+        except sqlite3.IntegrityError as error:
+            # A constraint that is checked at the commit only: one job broke it, the others may still be kept.
+            raise _Unattributed from error
 
     def _next(self, taken: int, deadline: float) -> Job | None:
         if taken >= self._max_group or monotonic() > deadline:
@@ -163,13 +167,13 @@ class GroupWriter:
             if not self._raw.in_transaction:
                 raise GroupLost(error) from error
             if only is None:
-                raise _FlushFailed from error
+                raise _Unattributed from error
             only.error = error
             self._roll_back()
             self._cursor.execute("BEGIN IMMEDIATE")
 
     def _one_by_one(self, jobs: list[Job], topics: set[str]) -> None:
-        """Runs each job again in a group of its own: a deferred row of one of them was refused, and only that one shall fail."""
+        """Runs each job again in a group of its own: one of them broke a rule, and only that one shall fail."""
         for job in jobs:
             if job.error is not None:
                 continue
@@ -212,5 +216,5 @@ class GroupWriter:
                 job.error.__cause__ = cause
 
 
-class _FlushFailed(Exception):
-    """Deferred rows of several jobs were refused together."""
+class _Unattributed(Exception):
+    """The database refused a whole group for what one of its jobs wrote."""
