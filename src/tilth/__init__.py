@@ -11,13 +11,29 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from tilth.sdk.current import current_run, finish, log, log_artifact, log_figure, log_json, log_text, note, params, tag, use_dataset
+    from tilth.sdk.active import Run
+    from tilth.sdk.connection import init
+    from tilth.sdk.current import (
+        current_run,
+        finish,
+        log,
+        log_artifact,
+        log_figure,
+        log_json,
+        log_text,
+        note,
+        params,
+        run,
+        tag,
+        use_dataset,
+    )
+    from tilth.sdk.listing import runs
     from tilth.sdk.models import LoggedModel, load_model, log_model, set_alias
-    from tilth.sdk.run import Run, init, run
-    from tilth.sdk.runs import runs
     from tilth.sdk.serving import deploy, predict
 
 _PLACES = {
+    "tilth.sdk.active": ("Run",),
+    "tilth.sdk.connection": ("init",),
     "tilth.sdk.current": (
         "current_run",
         "finish",
@@ -28,12 +44,12 @@ _PLACES = {
         "log_text",
         "note",
         "params",
+        "run",
         "tag",
         "use_dataset",
     ),
+    "tilth.sdk.listing": ("runs",),
     "tilth.sdk.models": ("LoggedModel", "load_model", "log_model", "set_alias"),
-    "tilth.sdk.run": ("Run", "init", "run"),
-    "tilth.sdk.runs": ("runs",),
     "tilth.sdk.serving": ("deploy", "predict"),
 }
 _PLACE = {name: place for place, names in _PLACES.items() for name in names}

@@ -1,0 +1,47 @@
+"""What the SDK itself refuses. Errors of the server arrive as the kinds of `tilth.core.errors`."""
+
+from __future__ import annotations
+
+from tilth.core.errors import Conflict, Invalid, Unavailable
+
+
+class NoServerAnswers(Unavailable):
+    """The address is known, but nothing answers there."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(f"no Tilth server answers at {url} ({reason}); start one with `tilth up`, or look with `tilth status`")
+
+
+class NoCurrentRun(Conflict):
+    def __init__(self, what: str) -> None:
+        super().__init__(f"tilth.{what} needs a current run; write `with tilth.run() as run:` around it")
+
+
+class RunStillOpen(Conflict):
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"run {name!r} is still open; end it with run.finish(), or start a run within it by tilth.run(nested=True)"
+        )
+
+
+class RunHasEnded(Conflict):
+    def __init__(self, name: str, run_id: str) -> None:
+        super().__init__(f"run {name!r} has ended; go on with it by tilth.run(resume={run_id!r})")
+
+
+class InvalidLog(Invalid):
+    """A metric, param or tag is not what it should be."""
+
+
+class UnknownData(Invalid):
+    """No digest can be taken of this kind of object."""
+
+
+class NotEverythingSent(Unavailable):
+    """Metrics were still waiting when time was up."""
+
+    def __init__(self, left: int, reason: str) -> None:
+        super().__init__(
+            f"{left} logged values could not be sent in time ({reason}); the run keeps what was acknowledged. "
+            "Give it longer by TILTH_FLUSH_TIMEOUT_S"
+        )

@@ -1,0 +1,268 @@
+"""Sends what a run logs from a thread of its own, so that training never waits for the network.
+
+Nothing is lost silently: batches are repeated until the server acknowledges them (it knows a repeated one by writer and number), a full
+queue makes the caller wait, what the server refuses for good is raised by the next call, and `close` says what it could not send.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable
+from itertools import islice
+
+import msgspec
+
+from tilth.core.clock import monotonic
+from tilth.core.errors import TilthError, Unavailable
+from tilth.core.ids import new_id
+from tilth.sdk.errors import NotEverythingSent
+from tilth.sdk.http import Http
+from tilth.wire.tracking import MAX_INPUTS, MAX_METRICS, MAX_PARAMS, MAX_TAGS, DatasetInput, LogBatch, MetricPoint
+
+FLUSH_S = 0.3
+FLUSH_ITEMS = 500
+MAX_WAITING = 50_000
+HEARTBEAT_S = 10.0
+MAX_PAUSE_S = 10.0
+SAMPLE_S = 5.0
+
+Job = Callable[[], None]
+Sample = Callable[[], list[MetricPoint]]
+
+
+class Sender:
+    """path: of the run on the server. sample: asked every few seconds for system metrics."""
+
+    def __init__(self, http: Http, path: str, sample: Sample | None = None) -> None:
+        self._http, self._path, self._sample = http, path, sample
+        self._reset()
+        _senders.add(self)
+        self._ensure_thread()
+
+    def _reset(self) -> None:
+        self._changed = threading.Condition()
+        self._metrics: deque[MetricPoint] = deque()
+        self._params: dict[str, str] = {}
+        self._tags: dict[str, str | None] = {}
+        self._inputs: deque[DatasetInput] = deque()
+        self._jobs: deque[Job] = deque()
+        self._thread: threading.Thread | None = None
+        self._busy = self._hurry = self._closed = False
+        self._deadline: float | None = None
+        self._refused: list[TilthError] = []
+        self._last_trouble = ""
+        self._writer, self._number = new_id(), 0
+
+    # What the run calls
+
+    def add(
+        self,
+        *,
+        metrics: list[MetricPoint] | None = None,
+        params: dict[str, str] | None = None,
+        tags: dict[str, str | None] | None = None,
+        dataset: DatasetInput | None = None,
+    ) -> None:
+        """Queues values; waits while the queue is full. Raises what the server refused since the last call."""
+        self.raise_refusal()
+        with self._changed:
+            while len(self._metrics) >= MAX_WAITING and not self._closed:
+                self._changed.wait(1.0)
+            self._metrics.extend(metrics or ())
+            self._params.update(params or {})
+            self._tags.update(tags or {})
+            if dataset is not None:
+                self._inputs.append(dataset)
+            if self._waiting >= FLUSH_ITEMS:
+                self._changed.notify_all()
+        self._ensure_thread()
+
+    def later(self, job: Job) -> None:
+        """Runs `job` on the sending thread, after what waits already."""
+        with self._changed:
+            self._jobs.append(job)
+            self._changed.notify_all()
+        self._ensure_thread()
+
+    def flush(self, timeout_s: float) -> None:
+        """Returns when everything is acknowledged or refused. Raises NotEverythingSent."""
+        deadline = monotonic() + timeout_s
+        with self._changed:
+            while not self._idle:
+                self._hurry = True
+                self._changed.notify_all()
+                left = deadline - monotonic()
+                if left <= 0:
+                    raise NotEverythingSent(self._waiting, self._last_trouble or "the server is slow")
+                self._changed.wait(min(left, 1.0))
+
+    def close(self, timeout_s: float) -> None:
+        """Sends the rest and ends the thread. Raises NotEverythingSent; refusals stay for `raise_refusal`."""
+        with self._changed:
+            self._closed, self._deadline = True, monotonic() + timeout_s
+            self._changed.notify_all()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout_s + 5)
+        _senders.discard(self)
+        if not self._idle:
+            raise NotEverythingSent(self._waiting, self._last_trouble or "the server is slow")
+
+    def raise_refusal(self) -> None:
+        if self._refused:
+            raise self._refused.pop(0)
+
+    # The thread
+
+    @property
+    def _waiting(self) -> int:
+        return len(self._metrics) + len(self._params) + len(self._tags) + len(self._inputs) + len(self._jobs)
+
+    @property
+    def _idle(self) -> bool:
+        return not self._busy and self._waiting == 0
+
+    def _ensure_thread(self) -> None:
+        if self._thread is None and not self._closed:
+            self._thread = threading.Thread(target=self._loop, name="tilth-sender", daemon=True)
+            self._thread.start()
+
+    def _loop(self) -> None:
+        forked = self in _in_child
+        next_beat = monotonic()
+        next_sample = monotonic() + 1.0
+        while True:
+            with self._changed:
+                if self._idle:
+                    self._hurry = False
+                    self._changed.notify_all()
+                    if self._closed:
+                        return
+                if not (self._hurry or self._closed or self._waiting >= FLUSH_ITEMS):
+                    self._changed.wait(FLUSH_S)
+            if self._overdue():
+                return
+            if not forked and monotonic() >= next_beat:
+                next_beat = monotonic() + HEARTBEAT_S
+                self._beat()
+            if not forked and self._sample is not None and not self._closed and monotonic() >= next_sample:
+                next_sample = monotonic() + SAMPLE_S
+                self._metrics.extend(self._sample())
+            self._send_waiting()
+
+    def _send_waiting(self) -> None:
+        with self._changed:
+            batch, jobs = self._taken(), list(self._jobs)
+            self._busy = batch is not None or bool(jobs)
+        if batch is not None:
+            self._deliver(batch)
+        for job in jobs:
+            self._attempt(job)
+            with self._changed:
+                self._jobs.popleft()
+        with self._changed:
+            self._busy = False
+            self._changed.notify_all()
+
+    def _taken(self) -> LogBatch | None:
+        metrics = [self._metrics.popleft() for _ in range(min(len(self._metrics), MAX_METRICS))]
+        params = {key: self._params.pop(key) for key in list(islice(self._params, MAX_PARAMS))}
+        tags = {key: self._tags.pop(key) for key in list(islice(self._tags, MAX_TAGS))}
+        inputs = [self._inputs.popleft() for _ in range(min(len(self._inputs), MAX_INPUTS))]
+        if not (metrics or params or tags or inputs):
+            return None
+        return LogBatch(metrics=metrics, params=params, tags=tags, inputs=inputs)
+
+    def _deliver(self, batch: LogBatch) -> None:
+        """Sends a batch under a number of its own. One that is refused is sent in parts, so that only the culprit is lost."""
+        self._number += 1
+        numbered = msgspec.structs.replace(batch, writer=self._writer, number=self._number)
+        content = msgspec.json.encode(numbered)
+        try:
+            if not self._persist(lambda: self._http.send_once("POST", f"{self._path}/log", content)):
+                self._put_back(batch)
+        except TilthError as refusal:
+            parts = _parts(batch)
+            if len(parts) < 2:
+                self._refuse(refusal)
+                return
+            for part in parts:
+                self._deliver(part)
+
+    def _put_back(self, batch: LogBatch) -> None:
+        """Time is up: what was not acknowledged counts as not sent."""
+        with self._changed:
+            self._metrics.extendleft(reversed(batch.metrics))
+            self._params = {**batch.params, **self._params}
+            self._tags = {**batch.tags, **self._tags}
+            self._inputs.extendleft(reversed(batch.inputs))
+
+    def _attempt(self, job: Job) -> None:
+        try:
+            self._persist(job)
+        except TilthError as refusal:
+            self._refuse(refusal)
+
+    def _persist(self, send: Callable[[], object]) -> bool:
+        """Repeats `send` until it succeeds; False once the time for closing is up. Raises what is refused for good."""
+        pause = 0.2
+        while True:
+            try:
+                send()
+            except Unavailable as trouble:
+                self._last_trouble = str(trouble)
+            else:
+                return True
+            with self._changed:
+                self._changed.wait(pause * random.uniform(0.5, 1.0))
+            if self._overdue():
+                return False
+            pause = min(MAX_PAUSE_S, pause * 2)
+
+    def _overdue(self) -> bool:
+        return self._deadline is not None and monotonic() > self._deadline
+
+    def _beat(self) -> None:
+        try:
+            self._http.send_once("POST", f"{self._path}/heartbeat", timeout_s=HEARTBEAT_S)
+        except Unavailable as trouble:
+            self._last_trouble = str(trouble)
+        except TilthError as refusal:
+            self._refuse(refusal)
+
+    def _refuse(self, refusal: TilthError) -> None:
+        if all(str(refusal) != str(known) for known in self._refused):
+            self._refused.append(refusal)
+
+
+def _parts(batch: LogBatch) -> list[LogBatch]:
+    """Halves of the metrics, and every param, tag and data set alone."""
+    half = max(1, len(batch.metrics) // 2)
+    metrics = [part for part in (batch.metrics[:half], batch.metrics[half:]) if part]
+    return [
+        *(LogBatch(metrics=part) for part in metrics),
+        *(LogBatch(params={key: value}) for key, value in batch.params.items()),
+        *(LogBatch(tags={key: value}) for key, value in batch.tags.items()),
+        *(LogBatch(inputs=[data]) for data in batch.inputs),
+    ]
+
+
+_senders: weakref.WeakSet[Sender] = weakref.WeakSet()
+_in_child: weakref.WeakSet[Sender] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    """A forked child (a data loader, a pool) inherits no threads: it gets a queue of its own, and leaves heartbeats to its parent."""
+    for sender in list(_senders):
+        sender._reset()
+        _in_child.add(sender)
+        if "multiprocessing.util" in sys.modules:
+            # multiprocessing ends its children without atexit, but runs these.
+            sys.modules["multiprocessing.util"].Finalize(sender, sender.flush, args=(30.0,), exitpriority=10)
+
+
+os.register_at_fork(after_in_child=_after_fork)
