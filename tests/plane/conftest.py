@@ -133,7 +133,9 @@ class Worker:
     def wait_for_generation(self, generation: int) -> None:
         def acknowledged() -> bool:
             status = self.status()
-            return status is not None and [d.acknowledged for d in status.deployments] == [generation]
+            if status is None or status.pid != self.process.pid:
+                return False  # of an earlier process of that name
+            return [deployment.acknowledged for deployment in status.deployments] == [generation]
 
         wait_until(acknowledged, f"generation {generation} of {self.name}")
 

@@ -1,0 +1,293 @@
+"""Workers as processes: swaps under load, damaged models, restarts, kills, full disks and shared ports."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from tilth.wire.plane import PREDICTIONS_FOLDER, STATE_PATH, PlaneRoute
+
+ONE = {"instances": [[1, 2]]}
+
+
+class Traffic:
+    """Clients that predict until told to stop, each on its own keep-alive connection."""
+
+    def __init__(self) -> None:
+        self.replies: list[Any] = []
+        self.broken: list[Exception] = []
+        self.stop = threading.Event()
+
+    def versions(self) -> set[str]:
+        return {reply.headers["x-model-version"] for reply in self.replies}
+
+    def run(self, client: Any) -> None:
+        while not self.stop.is_set():
+            try:
+                self.replies.append(client.predict(ONE))
+            except OSError as error:
+                self.broken.append(error)
+                return
+
+
+@contextmanager
+def traffic(worker: Any, clients: int) -> Iterator[Traffic]:
+    made = Traffic()
+    connections = [worker.client() for _ in range(clients)]
+    threads = [threading.Thread(target=made.run, args=(connection,)) for connection in connections]
+    for thread in threads:
+        thread.start()
+    try:
+        yield made
+    finally:
+        made.stop.set()
+        for thread in threads:
+            thread.join()
+        for connection in connections:
+            connection.close()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if condition():
+            return
+        time.sleep(0.02)
+    pytest.fail("it did not come to pass within 20 s")
+
+
+def result(reply: Any) -> float:
+    assert reply.status == 200, reply
+    return round(reply.json()["predictions"][0], 6)
+
+
+def test_versions_change_under_load_without_a_failed_request(home: Any, models: Any) -> None:
+    for model in models:
+        home.cache(model)
+    home.publish(home.deployment(1, models[0].version(1)))
+    worker = home.start()
+    worker.wait_for_generation(1)
+    with traffic(worker, 4) as load:
+        for generation in range(2, 9):
+            number = generation % 2
+            home.publish(home.deployment(generation, models[number].version(number + 1)))
+            worker.wait_for_generation(generation)
+    assert not load.broken
+    assert {reply.status for reply in load.replies} == {200}
+    assert load.versions() == {"1", "2"}
+    for reply in load.replies:
+        assert result(reply) == (3.0 if reply.headers["x-model-version"] == "1" else 103.0)
+    status = worker.status()
+    assert status is not None
+    assert worker.stop() == 0
+    assert len(home.logged()) == len(load.replies)
+
+
+def test_a_killed_worker_has_logged_every_answer_it_gave(home: Any, models: Any) -> None:
+    home.cache(models[0])
+    home.publish(home.deployment(1, models[0].version(1)))
+    for round_ in range(3):
+        worker = home.start()
+        worker.wait_for_generation(1)
+        with traffic(worker, 4) as load:
+            while len(load.replies) < 50 * (round_ + 1):
+                time.sleep(0.001)
+            worker.kill()
+        logged = {frame.prediction_id: frame for frame in home.logged()}
+        for reply in load.replies:
+            assert logged[reply.headers["x-prediction-id"]].answer == reply.body
+
+
+@pytest.mark.parametrize("place", ["before_predictions_logged", "after_predictions_logged"])
+def test_a_worker_killed_around_the_write_answers_only_what_is_logged(home: Any, models: Any, place: str) -> None:
+    home.cache(models[0])
+    home.publish(home.deployment(1, models[0].version(1)))
+    worker = home.start(environment={"TILTH_KILL_AT": f"{place}:3"})
+    worker.wait_for_generation(1)
+    client = worker.client()
+    answered = [client.predict(ONE).headers["x-prediction-id"] for _ in range(2)]
+    with pytest.raises(OSError, match=r".*"):
+        client.predict(ONE)
+    client.close()
+    worker.process.wait(20)
+    logged = [frame.prediction_id for frame in home.logged()]
+    assert logged[:2] == answered
+    assert len(logged) == (2 if place.startswith("before") else 3)
+
+
+def test_models_are_fetched_once_and_served_without_control_after_a_restart(home: Any, models: Any, file_server: Any) -> None:
+    home.control_url = file_server.url
+    home.publish(home.deployment(1, models[0].version(1)))
+    workers = [home.start("w0"), home.start("w1")]
+    for worker in workers:
+        worker.wait_for_generation(1)
+        assert worker.stop() == 0
+        assert worker.status() is None
+    assert file_server.requests == len(models[0].manifest.files)
+    file_server.close()
+    again = home.start("w0")
+    again.wait_for_generation(1)
+    client = again.client()
+    assert result(client.predict(ONE)) == 3.0
+    client.close()
+
+
+def test_damaged_bytes_are_refused_and_the_old_version_serves_on_until_they_are_mended(
+    home: Any, models: Any, file_server: Any
+) -> None:
+    home.cache(models[0])
+    home.control_url = file_server.url
+    home.publish(home.deployment(1, models[0].version(1)))
+    worker = home.start()
+    worker.wait_for_generation(1)
+    file_server.broken = True
+    home.publish(home.deployment(2, models[1].version(2)))
+    assert "does not have the bytes it was sealed with" in worker.wait_for_refusal(2)
+    status = worker.status()
+    assert status.deployments[0].acknowledged == 1
+    assert status.deployments[0].versions[0].condition == "failed"
+    client = worker.client()
+    assert result(client.predict(ONE)) == 3.0
+    not_ready = client.send("GET", "/p/demo/deployments/sums/ready")
+    assert not_ready.status == 503
+    assert "generation 1 serves on" in not_ready.json()["message"]
+    file_server.broken = False
+    worker.wait_for_generation(2)
+    assert result(client.predict(ONE)) == 103.0
+    client.close()
+
+
+@pytest.mark.parametrize("harm", ["changed", "added", "removed", "linked"])
+def test_a_damaged_cache_is_thrown_away_and_fetched_anew(home: Any, models: Any, file_server: Any, harm: str) -> None:
+    place = home.cache(models[0])
+    target = place / models[0].manifest.files[0].path
+    match harm:
+        case "changed":
+            target.write_bytes(target.read_bytes()[:-1] + b"?")
+        case "added":
+            (place / "sitecustomize.py").write_text("raise SystemExit")
+        case "removed":
+            target.unlink()
+        case "linked":
+            (place / "elsewhere").symlink_to("/etc")
+    home.publish(home.deployment(1, models[0].version(1)))
+    worker = home.start()
+    assert "is the control process up?" in worker.wait_for_refusal(1)
+    home.control_url = file_server.url
+    home.publish(home.deployment(1, models[0].version(1)))
+    worker.wait_for_generation(1)
+    client = worker.client()
+    assert result(client.predict(ONE)) == 3.0
+    client.close()
+
+
+def test_a_state_that_cannot_be_read_or_served_changes_nothing(home: Any, models: Any) -> None:
+    home.cache(models[0])
+    home.publish(home.deployment(1, models[0].version(1)))
+    worker = home.start()
+    worker.wait_for_generation(1)
+    (home.path / STATE_PATH).write_bytes(b"{")
+    home.publish(home.deployment(2, models[0].version(1), routes=(PlaneRoute("sums/1", 5000),)))
+    assert "add up to 10000" in worker.wait_for_refusal(2)
+    client = worker.client()
+    assert result(client.predict(ONE)) == 3.0
+    client.close()
+
+
+def test_revoked_tokens_and_removed_deployments_end_at_once(home: Any, models: Any) -> None:
+    home.cache(models[0])
+    home.publish(home.deployment(1, models[0].version(1)))
+    worker = home.start()
+    worker.wait_for_generation(1)
+    client = worker.client()
+    home.publish()
+    until(lambda: client.predict(ONE).status == 404)
+    home.tokens.clear()
+    home.publish()
+    until(lambda: client.predict(ONE).status == 401)
+    client.close()
+
+
+def test_sigterm_answers_what_is_in_flight_and_closes_the_log(home: Any, models: Any) -> None:
+    home.cache(models[0])
+    home.publish(home.deployment(1, models[0].version(1)))
+    worker = home.start()
+    worker.wait_for_generation(1)
+    with traffic(worker, 4) as load:
+        while len(load.replies) < 100:
+            time.sleep(0.001)
+        worker.process.send_signal(signal.SIGTERM)
+        assert worker.process.wait(10) == 0
+    assert {reply.status for reply in load.replies} == {200}
+    assert len(home.logged()) == len(load.replies)
+    assert {path.suffix for path in (home.path / PREDICTIONS_FOLDER).iterdir()} == {".closed"}
+
+
+@pytest.mark.parametrize(("policy", "status"), [("serve", 200), ("refuse", 507)])
+def test_a_full_disk_is_met_by_the_policy_of_the_deployment_and_counted(home: Any, models: Any, policy: str, status: int) -> None:
+    home.cache(models[0])
+    home.publish(home.deployment(1, models[0].version(1), on_log_failure=policy))
+    worker = home.start(prefix="ulimit -f 16;")
+    worker.wait_for_generation(1)
+    client = worker.client()
+    large = json.dumps(ONE).encode() + b" " * 60_000
+    assert client.predict(ONE).status == 200
+    assert client.predict(large).status == status
+    assert client.predict(ONE).status == 200
+    client.close()
+    assert worker.stop() == 0
+    assert len(home.logged()) == 2
+
+
+def test_failures_of_the_log_are_in_the_status(home: Any, models: Any) -> None:
+    home.cache(models[0])
+    home.publish(home.deployment(1, models[0].version(1)))
+    worker = home.start(prefix="ulimit -f 16;")
+    worker.wait_for_generation(1)
+    client = worker.client()
+    client.predict(json.dumps(ONE).encode() + b" " * 60_000)
+    client.close()
+    until(lambda: worker.status().deployments[0].log_failures == 1)
+
+
+def test_two_workers_on_one_port_both_get_clients(home: Any, models: Any) -> None:
+    home.cache(models[0])
+    home.publish(home.deployment(1, models[0].version(1)))
+    first = home.start("w0")
+    second = home.start("w1", port=first.port)
+    for worker in (first, second):
+        worker.wait_for_generation(1)
+    for _ in range(64):
+        client = first.client()
+        assert client.predict(ONE).status == 200
+        client.close()
+    with traffic(first, 8) as load:
+        while len(load.replies) < 200:
+            time.sleep(0.001)
+    assert first.stop() == second.stop() == 0
+    workers = [path.name[:2] for path in (home.path / PREDICTIONS_FOLDER).iterdir()]
+    assert sorted(workers) == ["w0", "w1"]
+
+
+def test_a_worker_ends_with_its_parent(home: Any) -> None:
+    # The shell is the parent; it is killed, not asked.
+    worker = home.start(prefix='"$@" & wait; exit;')
+    children = f"/proc/{worker.process.pid}/task/{worker.process.pid}/children"
+    with open(children) as listed:
+        child = int(listed.read().split()[0])
+    worker.kill()
+    until(lambda: not alive(child))
+
+
+def alive(process: int) -> bool:
+    try:
+        with open(f"/proc/{process}/status") as status:
+            return "State:\tZ" not in status.read()
+    except FileNotFoundError:
+        return False
