@@ -30,6 +30,12 @@ class FinalizeLoggedModel(msgspec.Struct, forbid_unknown_fields=True):
     message: str = ""
 
 
+class TagLoggedModel(msgspec.Struct, forbid_unknown_fields=True):
+    """Tags that are not named stay as they are."""
+
+    tags: dict[str, str]
+
+
 class ModelFileView(msgspec.Struct, frozen=True):
     path: str
     digest: str

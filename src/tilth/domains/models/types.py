@@ -25,7 +25,7 @@ class ModelVersionRegistered(Event):
 
 @dataclass(frozen=True, slots=True)
 class AliasMoved(Event):
-    """An alias now names another version. previous None: it is new; version None: it was removed."""
+    """An alias now names another version. previous None: it is new; version None: it was removed. by: name of who moved it."""
 
     name: ClassVar[str] = "model_alias.moved"
     project_id: str
@@ -34,6 +34,7 @@ class AliasMoved(Event):
     alias: str
     version: int | None
     previous: int | None
+    by: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ def _moved(tx: Tx, actor: Actor, model: RegisteredModel, alias: str, previous: i
         thing=f"{model.name}@{alias}",
         detail={"from": previous, "to": version},
     )
-    outbox.add(tx, AliasMoved(model.project_id, model.id, model.name, alias, version, previous))
+    outbox.add(tx, AliasMoved(model.project_id, model.id, model.name, alias, version, previous, actor.name))
 
 
 def hold_version(tx: Tx, project_id: ProjectId, version: ResolvedVersion, *, holder: str, label: str, alias: str | None) -> None:

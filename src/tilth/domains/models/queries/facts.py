@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from tilth.backends.sql import Tx
-from tilth.domains.models.rules.card import RunFacts
+from tilth.domains.models.rules.card import DataFact, RunFacts
+from tilth.domains.tracking import queries as tracking
 from tilth.domains.tracking.queries.hot import run_head
 from tilth.domains.tracking.types import UnknownRun
+from tilth.wire.tracking import Environment
+
+SYSTEM_METRICS = "system/"
+"""Resource use of the run: no quality of the model."""
 
 
 def experiment_for(tx: Tx, project_id: str, run_id: str | None, experiment_id: str | None) -> str | None:
@@ -20,4 +25,45 @@ def experiment_for(tx: Tx, project_id: str, run_id: str | None, experiment_id: s
 
 def run_facts(tx: Tx, project_id: str, run_id: str | None) -> RunFacts | None:
     """None when the model was logged outside a run, or its run is gone."""
-    return None
+    detail = tracking.run_detail(tx, project_id, run_id) if run_id is not None else None
+    if detail is None:
+        return None
+    return RunFacts(
+        id=detail.run.id,
+        name=detail.run.name,
+        params=detail.params,
+        metrics={metric.key: float(metric.value) for metric in detail.metrics if not metric.key.startswith(SYSTEM_METRICS)},
+        code=_code(detail.environment),
+        environment=_environment(detail.environment),
+        data=[DataFact(each.name, each.digest, each.context, each.source, _short(each.profile)) for each in detail.inputs],
+    )
+
+
+def _code(environment: Environment | None) -> dict[str, str]:
+    if environment is None:
+        return {}
+    known = {"Entry point": environment.entry_point, "Arguments": " ".join(environment.argv[1:])}
+    if environment.git is not None:
+        state = "with uncommitted changes, kept as code/diff.patch of the run" if environment.git.dirty else "clean"
+        known |= {
+            "Commit": f"{environment.git.commit} ({state})" if environment.git.commit else "",
+            "Branch": environment.git.branch,
+            "Remote": environment.git.remote,
+        }
+    return {name: value for name, value in known.items() if value}
+
+
+def _environment(environment: Environment | None) -> dict[str, str]:
+    if environment is None:
+        return {}
+    known = {
+        "Python": environment.python,
+        "Platform": environment.platform,
+        "Machine": f"{environment.cpu_count} CPUs, {environment.memory_mb:,} MiB" if environment.cpu_count else "",
+        "GPUs": ", ".join(environment.gpus),
+    }
+    return {name: value for name, value in known.items() if value}
+
+
+def _short(profile: str) -> str:
+    return profile if len(profile) <= 200 else profile[:199] + "…"

@@ -1,0 +1,7 @@
+"""Our own API of logged models, registered models, versions, aliases and cards."""
+
+from tilth.domains.models.api import registry, uploads
+
+routes = [*uploads.routes, *registry.routes]
+
+__all__ = ["routes"]

@@ -1,0 +1,157 @@
+"""Our own API of logged models: opened, filled file by file, finalised, read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Request, Response
+from litestar.params import FromPath, FromQuery, JSONBody
+
+from tilth.backends.sql import Tx
+from tilth.core.errors import Invalid
+from tilth.core.hashing import FileEntry, is_digest
+from tilth.core.ids import Digest
+from tilth.core.ports import Blobs
+from tilth.domains.models import actions, queries
+from tilth.domains.models.api.downloads import UNCOMPRESSED, download
+from tilth.domains.models.api.paths import path_after
+from tilth.domains.models.api.sealing import finalize
+from tilth.domains.models.types import ModelSealed, UnknownModelFile
+from tilth.guard import AccessTo, Permission, delete, get, post, put
+from tilth.wire.registry import (
+    CreateLoggedModel,
+    FinalizeLoggedModel,
+    LoggedModelPage,
+    LoggedModelView,
+    ModelFileView,
+    TagLoggedModel,
+)
+
+BASE = "/api/v1/p/{project:str}/logged-models"
+_SEGMENTS_BEFORE_PATH = 7
+"""api, v1, p, <project>, logged-models, <id>, files."""
+
+
+class BadDigestHeader(Invalid):
+    """X-Tilth-Sha256 is not a digest."""
+
+
+@post(BASE, permission=Permission.MODEL_WRITE)
+async def create(access: AccessTo[None], data: JSONBody[CreateLoggedModel]) -> LoggedModelView:
+    """Opens a logged model with the status pending."""
+
+    def write(tx: Tx) -> LoggedModelView:
+        model = actions.create_logged_model(
+            tx,
+            access.actor,
+            access.project.id,
+            name=data.name,
+            source_run_id=data.source_run_id,
+            experiment_id=data.experiment_id,
+            model_type=data.model_type,
+            params=data.params,
+            tags=data.tags,
+        )
+        return queries.logged_model_view(tx, access.project.id, model.id)
+
+    return await access.write(write)
+
+
+@get(BASE, permission=Permission.MODEL_READ)
+async def list_logged_models(
+    access: AccessTo[None], run_id: FromQuery[str] = "", limit: FromQuery[int] = 100, offset: FromQuery[int] = 0
+) -> LoggedModelPage:
+    """Newest first; of one run where `run_id` is given."""
+    project_id = access.project.id
+    return await access.read(
+        lambda tx: queries.logged_models_page(
+            tx, project_id, run_id=run_id or None, limit=max(1, limit), offset=max(0, min(offset, 1 << 40))
+        )
+    )
+
+
+@get(BASE + "/{logged_model_id:str}", permission=Permission.MODEL_READ)
+async def read(access: AccessTo[None], logged_model_id: FromPath[str]) -> LoggedModelView:
+    return await access.read(lambda tx: queries.logged_model_view(tx, access.project.id, logged_model_id))
+
+
+@put(
+    BASE + "/{logged_model_id:str}/files/{path:path}",
+    permission=Permission.MODEL_WRITE,
+    request_max_body_size=None,
+    status_code=201,
+)
+async def upload(
+    request: Request[Any, Any, Any], access: AccessTo[None], logged_model_id: FromPath[str], path: FromPath[str]
+) -> ModelFileView:
+    """The raw bytes of one file. X-Tilth-Sha256: the digest they must have."""
+    project_id, where = access.project.id, path_after(request, _SEGMENTS_BEFORE_PATH)
+    model = await access.read(lambda tx: queries.logged_model_by_id(tx, project_id, logged_model_id))
+    if model.status != "pending":
+        raise ModelSealed(model.id, model.status)
+    blobs: Blobs = request.app.state["tilth_blobs"]
+    stored = await blobs.put(
+        request.stream(),
+        expect=_expected(request.headers.get("x-tilth-sha256")),
+        max_bytes=request.app.state.get("tilth_max_artifact_bytes"),
+    )
+    entry = FileEntry(where, stored.digest, stored.size)
+    await access.write(lambda tx: actions.add_file(tx, project_id, logged_model_id, entry))
+    return ModelFileView(entry.path, entry.digest, entry.size)
+
+
+def _expected(header: str | None) -> Digest | None:
+    if header is None:
+        return None
+    if not is_digest(header):
+        raise BadDigestHeader("the header X-Tilth-Sha256 is not 64 lower-case hexadecimal digits; send the SHA-256 of the body")
+    return Digest(header)
+
+
+@get(BASE + "/{logged_model_id:str}/files/{path:path}", permission=Permission.MODEL_READ, opt=UNCOMPRESSED)
+async def read_file(
+    request: Request[Any, Any, Any], access: AccessTo[None], logged_model_id: FromPath[str], path: FromPath[str]
+) -> Response[Any]:
+    """One file as an attachment; takes Range and If-None-Match."""
+    where = path_after(request, _SEGMENTS_BEFORE_PATH)
+    entry = await access.read(lambda tx: queries.file_of(tx, access.project.id, logged_model_id, where))
+    if entry is None:
+        raise UnknownModelFile(logged_model_id, where)
+    return await download(request, entry)
+
+
+@post(BASE + "/{logged_model_id:str}/finalize", permission=Permission.MODEL_WRITE, status_code=200)
+async def finalize_logged_model(
+    request: Request[Any, Any, Any],
+    access: AccessTo[None],
+    logged_model_id: FromPath[str],
+    data: JSONBody[FinalizeLoggedModel],
+) -> LoggedModelView:
+    """Checks every file, reads `tilth.json` and seals the manifest; with status `failed` gives the upload up instead."""
+    project_id = access.project.id
+    if data.status == "failed":
+        await access.write(lambda tx: actions.give_up(tx, access.actor, project_id, logged_model_id, data.message))
+    else:
+        await finalize(access, request.app.state["tilth_blobs"], logged_model_id, data.manifest_digest)
+    return await access.read(lambda tx: queries.logged_model_view(tx, project_id, logged_model_id))
+
+
+@put(BASE + "/{logged_model_id:str}/tags", permission=Permission.MODEL_WRITE)
+async def tag(access: AccessTo[None], logged_model_id: FromPath[str], data: JSONBody[TagLoggedModel]) -> LoggedModelView:
+    """Sets the named tags and leaves the others."""
+    project_id = access.project.id
+
+    def write(tx: Tx) -> LoggedModelView:
+        actions.tag_logged_model(tx, access.actor, project_id, logged_model_id, data.tags)
+        return queries.logged_model_view(tx, project_id, logged_model_id)
+
+    return await access.write(write)
+
+
+@delete(BASE + "/{logged_model_id:str}", permission=Permission.MODEL_DELETE)
+async def remove(access: AccessTo[None], logged_model_id: FromPath[str]) -> None:
+    """Lets go of its bytes for good; refused while a version points to it."""
+    await access.write(lambda tx: actions.delete_logged_model(tx, access.actor, access.project.id, logged_model_id))
+
+
+routes = [create, list_logged_models, read, upload, read_file, finalize_logged_model, tag, remove]

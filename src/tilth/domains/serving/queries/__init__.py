@@ -1,0 +1,29 @@
+"""Questions about deployments."""
+
+from tilth.domains.serving.queries.deployments import (
+    deployment_by_name,
+    deployment_or_none,
+    deployments_page,
+    generations_of,
+)
+from tilth.domains.serving.queries.pages import (
+    Surroundings,
+    deployment_detail,
+    deployment_one,
+    deployment_page,
+    deployments_of_model,
+)
+from tilth.domains.serving.queries.plane import plane_deployments_across_projects
+
+__all__ = [
+    "Surroundings",
+    "deployment_by_name",
+    "deployment_detail",
+    "deployment_one",
+    "deployment_or_none",
+    "deployment_page",
+    "deployments_of_model",
+    "deployments_page",
+    "generations_of",
+    "plane_deployments_across_projects",
+]

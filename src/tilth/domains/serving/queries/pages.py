@@ -1,0 +1,53 @@
+"""Deployments as the API and the pages show them: rows joined with the statuses of the workers, which the caller read before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tilth.backends.sql import Tx
+from tilth.domains.models import queries as models
+from tilth.domains.serving.queries import deployments
+from tilth.domains.serving.rules.views import deployment_view, generation_view
+from tilth.domains.serving.types import Deployment
+from tilth.guard import ProjectRef
+from tilth.wire.plane import WorkerStatus
+from tilth.wire.serving import DeploymentDetail, DeploymentPage, DeploymentView
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a view needs besides the database. workers: those whose lease is young; serve_url: of the model servers."""
+
+    project: ProjectRef
+    workers: Sequence[WorkerStatus]
+    serve_url: str
+
+
+def deployment_page(tx: Tx, around: Surroundings, *, limit: int = 100, offset: int = 0) -> DeploymentPage:
+    """By name; limit at most 1,000."""
+    found, total = deployments.deployments_page(tx, around.project.id, limit=limit, offset=offset)
+    return DeploymentPage(_views(tx, found, around), total)
+
+
+def deployment_one(tx: Tx, around: Surroundings, name: str) -> DeploymentView:
+    """Raises UnknownDeployment."""
+    return _views(tx, [deployments.deployment_by_name(tx, around.project.id, name)], around)[0]
+
+
+def deployment_detail(tx: Tx, around: Surroundings, name: str) -> DeploymentDetail:
+    """With its generations, newest first. Raises UnknownDeployment."""
+    found = deployments.deployment_by_name(tx, around.project.id, name)
+    history = deployments.generations_of(tx, around.project.id, found.id)
+    return DeploymentDetail(_views(tx, [found], around)[0], [generation_view(each) for each in history])
+
+
+def deployments_of_model(tx: Tx, around: Surroundings, model: str) -> list[DeploymentView]:
+    """Deployments that serve any version of the model, at most 1,000. Raises UnknownModel."""
+    model_id = models.model_by_name(tx, around.project.id, model).id
+    return _views(tx, deployments.deployments_of_model(tx, around.project.id, model_id), around)
+
+
+def _views(tx: Tx, found: Sequence[Deployment], around: Surroundings) -> list[DeploymentView]:
+    names = models.model_names_across_projects(tx, sorted({each.model_id for each in found}))
+    return [deployment_view(each, names[each.model_id], around.project.name, around.workers, around.serve_url) for each in found]

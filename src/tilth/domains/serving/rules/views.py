@@ -1,0 +1,48 @@
+"""A deployment as the API and the pages show it: its row joined with what the workers say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from tilth.domains.serving.rules.liveness import status_of
+from tilth.domains.serving.types import WHOLE, Deployment, Generation
+from tilth.wire.plane import WorkerStatus
+from tilth.wire.serving import DeploymentView, GenerationView, RouteView
+
+
+def deployment_view(
+    deployment: Deployment, model: str, project: str, workers: Sequence[WorkerStatus], serve_url: str
+) -> DeploymentView:
+    """workers: those whose lease is young (rules.liveness.leased). model, project: names. serve_url: of the model servers."""
+    return DeploymentView(
+        id=deployment.id,
+        name=deployment.name,
+        project=project,
+        model=model,
+        alias=deployment.alias,
+        version=deployment.version,
+        generation=deployment.generation,
+        routes=[RouteView(route.version, route.weight / WHOLE) for route in deployment.routes],
+        settings=deployment.settings,
+        created=deployment.created,
+        updated=deployment.updated,
+        changed_by=deployment.changed_by,
+        problem=deployment.problem,
+        url=f"{serve_url.rstrip('/')}/p/{quote(project)}/deployments/{quote(deployment.name)}/invocations",
+        status=status_of(deployment.id, deployment.generation, workers),
+    )
+
+
+def generation_view(generation: Generation) -> GenerationView:
+    return GenerationView(
+        generation=generation.generation,
+        cause=generation.cause,
+        alias=generation.alias,
+        from_version=generation.from_version,
+        version=generation.version,
+        settings=generation.settings,
+        note=generation.note,
+        created=generation.created,
+        by=generation.by,
+    )

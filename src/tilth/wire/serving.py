@@ -1,0 +1,134 @@
+"""Deployments as our own API writes and reads them. Moments in ms since the epoch, latencies in ms."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from tilth.wire.plane import LogSync, OnLogFailure
+
+DeploymentState = Literal["pending", "loading", "live", "failed", "unserved"]
+"""pending: published, not yet acknowledged · loading: a worker is at it · live: every worker serves this generation ·
+failed: a worker refused it, what served before serves on · unserved: no model server is there."""
+
+
+class DeploymentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """max_queue_rows: rows that may wait in a worker before it answers 503. log_sync `each`: a prediction is on disk before its answer."""
+
+    max_body_bytes: Annotated[int, Meta(ge=1, le=1_000_000_000)] = 10_000_000
+    max_queue_rows: Annotated[int, Meta(ge=1, le=1_000_000)] = 4096
+    on_log_failure: OnLogFailure = "serve"
+    log_sync: LogSync = "interval"
+
+
+class Deploy(msgspec.Struct, forbid_unknown_fields=True):
+    """What the deployment shall serve: a version, or an alias that it follows from now on; neither means the newest version.
+
+    settings left out stay as they are.
+    """
+
+    model: str
+    version: int | None = None
+    alias: str | None = None
+    settings: DeploymentSettings | None = None
+    note: str = ""
+
+
+class RollBack(msgspec.Struct, forbid_unknown_fields=True):
+    """to_generation left out: the last one that served another version."""
+
+    to_generation: int | None = None
+    note: str = ""
+
+
+class RouteView(msgspec.Struct, frozen=True):
+    """share of the requests, 0 to 1."""
+
+    version: int
+    share: float
+
+
+class LatencyView(msgspec.Struct, frozen=True):
+    """Percentiles in ms over the last `window_s` seconds of all workers; None without requests. Accurate to a bucket of 10 %."""
+
+    requests: int
+    p50_ms: float | None
+    p90_ms: float | None
+    p99_ms: float | None
+    window_s: float
+
+
+class WorkerView(msgspec.Struct, frozen=True):
+    """generation: the one that this worker serves (0: none). condition and error: of the wanted generation."""
+
+    worker: str
+    generation: int
+    condition: DeploymentState
+    error: str
+    engine: str
+    requests: int
+    errors: int
+    log_failures: int
+
+
+class StatusView(msgspec.Struct, frozen=True):
+    """state: of the wanted generation. serving: generations that answer requests now. error: of the first worker that has one."""
+
+    state: DeploymentState
+    live: bool
+    error: str
+    serving: list[int]
+    workers: list[WorkerView]
+    requests: int
+    rows: int
+    errors: int
+    latency: LatencyView
+    latency_since_start: LatencyView
+
+
+class DeploymentView(msgspec.Struct, frozen=True):
+    """alias: the one it follows, None when it is pinned to its version. problem: why it does not follow its alias just now."""
+
+    id: str
+    name: str
+    project: str
+    model: str
+    alias: str | None
+    version: int
+    generation: int
+    routes: list[RouteView]
+    settings: DeploymentSettings
+    created: int
+    updated: int
+    changed_by: str
+    problem: str
+    url: str
+    status: StatusView
+
+
+class DeploymentPage(msgspec.Struct, frozen=True):
+    deployments: list[DeploymentView]
+    total: int
+
+
+class GenerationView(msgspec.Struct, frozen=True):
+    """cause: deploy, alias or rollback. from_version None: the first generation."""
+
+    generation: int
+    cause: str
+    alias: str | None
+    from_version: int | None
+    version: int
+    settings: DeploymentSettings
+    note: str
+    created: int
+    by: str
+
+
+class DeploymentDetail(msgspec.Struct, frozen=True):
+    """generations: newest first, at most 200."""
+
+    deployment: DeploymentView
+    generations: list[GenerationView]
