@@ -12,6 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine
 
@@ -69,7 +70,7 @@ class _Scripts:
             return ()
         try:
             steps = list(self._scripts.iterate_revisions(self.head or "base", before or "base"))
-        except CommandError as unknown:
+        except (CommandError, RevisionError) as unknown:
             raise DatabaseTooNew(
                 f"the database has schema {before}, which this program (schema {self.head}) does not know: "
                 "install the newer Tilth that wrote it, or put back a backup that this one made"
