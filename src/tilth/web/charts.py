@@ -125,7 +125,7 @@ def curves(series: Sequence[Series], label: str, width: int = 420, height: int =
 
 
 def progress(
-    values: Sequence[float], names: Sequence[str], *, lower_is_better: bool, width: int = 360, height: int = 232
+    values: Sequence[float], names: Sequence[str], *, lower_is_better: bool, width: int = 360, height: int = 196
 ) -> Markup:
     """One dot per run in order of start, and the best so far as a line. Values that are not finite are left out."""
     dots = [(float(place), value, names[place]) for place, value in enumerate(values) if math.isfinite(value)]
@@ -171,8 +171,8 @@ def _axes(frame: Frame, x_ticks: Sequence[float], y_ticks: Sequence[float]) -> l
     for tick in y_ticks:
         y = frame.y(tick)
         body.append(f'<path class="grid-line" d="M{frame.left:g} {y:.1f}H{right:g}"/>')
-        body.append(_text(frame.left - 6, y + 4, number(tick), "end"))
-    body.extend(_text(frame.x(tick), bottom + 16, number(tick)) for tick in x_ticks)
+        body.append(_text(frame.left - 6, y + 4, f"{tick:.6g}", "end"))
+    body.extend(_text(frame.x(tick), bottom + 16, f"{tick:.6g}") for tick in x_ticks)
     return body
 
 
@@ -265,4 +265,4 @@ def calibration_curve(predicted: Sequence[float], observed: Sequence[float], cou
             f'<circle class="f1" cx="{frame.x(x):.1f}" cy="{frame.y(y):.1f}" r="{2 + 4 * math.sqrt(seen / most):.1f}">'
             f"<title>predicted {number(x)}, observed {number(y)}, {seen:,} rows</title></circle>"
         )
-    return _svg(size, size, "Calibration: observed share against predicted probability", body)
+    return _svg(size, size, "Calibration: observed share against predicted probability", body, "chart square")

@@ -82,6 +82,11 @@ def latency(us: float | None) -> str:
     return f"{us / 1_000_000:.3g} s"
 
 
+def milliseconds(ms: float | None) -> str:
+    """A latency in milliseconds: `850 µs`, `6.4 ms`, `1.2 s`; `–` for None."""
+    return latency(None if ms is None else ms * 1000)
+
+
 def age(moment: int | None, now: int) -> str:
     """How long ago: `now`, `40s ago`, `3m ago`, `2h ago`, `5d ago`; older than 60 days the date; `in 3d` for the future."""
     if moment is None:

@@ -21,7 +21,8 @@ TONES: dict[str, Tone] = {
     "running": "run", "loading": "run", "starting": "run", "deploying": "run", "pending": "run",
     "finished": "ok", "succeeded": "ok", "live": "ok", "ready": "ok", "passed": "ok", "active": "ok", "intact": "ok",
     "failed": "bad", "refused": "bad", "broken": "bad", "damaged": "bad", "down": "bad",
-    "lost": "warn", "stale": "warn", "degraded": "warn", "expired": "warn", "missing": "warn", "killed": "warn", "not live": "warn",
+    "lost": "warn", "stale": "warn", "degraded": "warn", "expired": "warn", "missing": "warn", "killed": "warn",
+    "unserved": "warn", "held back": "warn", "slow": "warn",
 }  # fmt: skip
 """State word -> colour. A word that is not here is shown in grey."""
 
@@ -78,6 +79,7 @@ def environment() -> Environment:
         "size",
         "percent",
         "rate",
+        "milliseconds",
         "metric",
         "part",
         "short",

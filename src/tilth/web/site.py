@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from tilth.web.pages import artifacts, audit, entry, models, run, runs, settings
+from tilth.web.pages import artifacts, audit, deployments, entry, models, overview, run, runs, settings
 from tilth.web.statics import static_file
 
 routes: list[Any] = [
     static_file,
     *entry.routes,
+    *overview.routes,
     *runs.routes,
     *run.routes,
     *artifacts.routes,
     *models.routes,
+    *deployments.routes,
     *audit.routes,
     *settings.routes,
 ]

@@ -18,6 +18,12 @@ Asked = Request[Any, Any, Any]
 MAX_FORM_BYTES = 1_000_000
 PAGE_ROWS = 100
 
+FIRST_COMMANDS = [
+    'import tilth\n\nwith tilth.run(params={"depth": 7}) as run:\n    run.log(loss=0.31, step=1)',
+    "tilth exec -- python train.py",
+]
+"""What an empty project shows: the next step."""
+
 DONE = {
     "saved": "Saved.",
     "created": "Created.",
@@ -86,8 +92,9 @@ async def shell(
     principal = access.principal
     ids = [id_ for id_ in principal.roles if principal.role_in(id_) is not None]
     projects = await access.read(lambda tx: identity.projects_of(tx, ids))
-    project = access.scope.name if access.scope is not None else None
-    trail = [Crumb(project, project_url(project))] if project is not None else []
+    here = access.scope or principal.default_project
+    project = here.name if here is not None else None
+    trail = [Crumb(access.scope.name, project_url(access.scope.name))] if access.scope is not None else []
     done = DONE.get(request.query_params.get("done", ""))
     return Shell(
         who=principal.actor.name,
@@ -98,6 +105,12 @@ async def shell(
         search=search,
         notice=Notice(done) if done else None,
     )
+
+
+def read_offset(request: Asked) -> int:
+    """Of `?from=`: how many rows stand on the pages before; 0 for anything that is no such number."""
+    text = request.query_params.get("from", "0")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 8 else 0
 
 
 def project_url(name: str, *parts: str | int) -> str:

@@ -16,7 +16,7 @@ from tilth.domains.tracking import queries as tracking
 from tilth.guard import AccessTo, Permission, get, post
 from tilth.web.formatting import bar_width, number, of_total
 from tilth.web.metric_names import ranked
-from tilth.web.pages.frame import PAGE_ROWS, Asked, back, curl, may, project_url, read_form, shell, with_query
+from tilth.web.pages.frame import PAGE_ROWS, Asked, back, curl, may, project_url, read_form, read_offset, shell, with_query
 from tilth.web.pages.runs import Tile
 from tilth.web.render import page
 from tilth.web.run_table import Cell
@@ -97,11 +97,6 @@ def _lines(
             cells.append(Cell(number(values.get(key)), f"num{barred}"))
         found.append(VersionLine(version, cells, run.name if run is not None else "–"))
     return found
-
-
-def read_offset(request: Asked) -> int:
-    text = request.query_params.get("from", "0")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 8 else 0
 
 
 @post("/p/{project:str}/models/{name:str}/description", permission=Permission.MODEL_WRITE)

@@ -161,7 +161,7 @@ def _model_links(project: str, logged: list[LoggedModelView]) -> list[ModelLink]
 
 def _snippets(project: str, run_id: str, files: list[FileView]) -> list[tuple[str, str]]:
     path = f"/api/v1/p/{project}/runs/{run_id}"
-    python = f"import tilth\n\nwith tilth.run(run_id={run_id!r}) as run:  # resume\n    run.log(loss=0.31, step=1)"
+    python = f"import tilth\n\nwith tilth.run(resume={run_id!r}) as run:\n    run.log(loss=0.31, step=1)"
     return [("CLI", f"tilth run show {run_id} --project {project} --json"), ("Python", python), ("curl", curl(path))]
 
 

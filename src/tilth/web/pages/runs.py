@@ -24,7 +24,7 @@ from tilth.guard import Access, AccessTo, Permission, get
 from tilth.web import charts
 from tilth.web.formatting import count, number
 from tilth.web.metric_names import lower_is_better, ranked
-from tilth.web.pages.frame import PAGE_ROWS, Asked, curl, project_url, shell, with_query
+from tilth.web.pages.frame import FIRST_COMMANDS, PAGE_ROWS, Asked, curl, project_url, read_offset, shell, with_query
 from tilth.web.render import page
 from tilth.web.run_table import (
     Column,
@@ -107,7 +107,6 @@ def read_question(request: Asked) -> Question:
         order = parse_order(order_text)
     except InvalidOrder as wrong:
         order, order_text, error = parse_order(""), "", str(wrong)
-    offset = asked.get("from", "0")
     return Question(
         text=text,
         terms=terms,
@@ -115,7 +114,7 @@ def read_question(request: Asked) -> Question:
         order=order,
         experiment=asked.get("experiment", ""),
         only_differences=asked.get("differences") == "1",
-        offset=int(offset) if offset.isascii() and offset.isdigit() and len(offset) < 8 else 0,
+        offset=read_offset(request),
         error=error,
     )
 
@@ -161,10 +160,7 @@ async def runs_page(request: Asked, access: AccessTo[None]) -> Response[Any]:
         differences_url=with_query(base, **question.address(differences=None if question.only_differences else 1)),
         only_differences=question.only_differences,
         snippets=_snippets(project.name, question),
-        first_commands=[
-            'import tilth\n\nwith tilth.run(params={"depth": 7}) as run:\n    run.log(loss=0.31, step=1)',
-            "tilth exec -- python train.py",
-        ],
+        first_commands=FIRST_COMMANDS,
     )
 
 

@@ -67,12 +67,12 @@
     const aligned = uPlot.join(tables);
     const axis = { stroke: css("--ink-3"), grid: { stroke: css("--grid"), width: 1 }, ticks: { show: false }, font: "11px Inter, sans-serif" };
     const options = {
-      width: box.clientWidth - 20, height: 200, cursor: { points: { size: 6 } },
+      width: box.clientWidth - 20, height: Number(box.dataset.height) || 190, cursor: { points: { size: 6 } },
       scales: { x: { time: key === "t" }, y: { distr: view.log ? 3 : 1 } },
-      axes: [{ ...axis, size: 30 }, { ...axis, size: 54 }],
+      axes: [{ ...axis, size: 28 }, { ...axis, size: 50 }],
       series: [{ label: key === "t" ? "time" : "step" }, ...data.series.map((s, i) => ({
         label: s.label, stroke: css(`--plot-${(i % 8) + 1}`), width: 1.8, spanGaps: true,
-        points: { show: s.y.length < 3, size: 6 }, value: (_, v) => (v === null || v === undefined ? "–" : Number(v.toPrecision(5)).toString()),
+        points: { show: s.y.length < 3, size: 6 }, value: (_, v) => (v === null || v === undefined ? "" : Number(v.toPrecision(5)).toString()),
       }))],
     };
     if (box.plot) box.plot.destroy();

@@ -1,0 +1,153 @@
+"""Deployments: what they serve, whether every model server acknowledged it, and latency against the budget."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from litestar import Response
+from litestar.params import FromPath
+from litestar.response import Redirect
+from markupsafe import Markup
+
+from tilth.backends.sql import Tx
+from tilth.domains.models import queries as models
+from tilth.domains.models.types import UnknownModel, UnknownVersion
+from tilth.domains.serving import actions, queries
+from tilth.domains.serving.api import read_statuses
+from tilth.domains.serving.queries import Surroundings
+from tilth.domains.serving.rules.liveness import merge, percentile_ms
+from tilth.guard import Access, AccessTo, Permission, get, post
+from tilth.web import charts
+from tilth.web.formatting import of_total
+from tilth.web.pages.frame import PAGE_ROWS, Asked, back, curl, may, project_url, read_form, read_offset, shell, with_query
+from tilth.web.render import page
+from tilth.wire.plane import LATENCY_BOUNDS_US, WorkerStatus
+from tilth.wire.serving import DeploymentDetail, DeploymentView
+from tilth.wire.signature import Column
+
+BUDGET_MS = 20
+"""What a page calls slow: the 99th percentile that a deployment of a small model must stay under."""
+
+
+async def surroundings(request: Asked, access: Access[Any]) -> Surroundings:
+    """What the queries of deployments need beside the database: the young statuses of the workers, and their address."""
+    return Surroundings(access.project, await read_statuses(request), request.app.state.get("tilth_serve_url") or "")
+
+
+@get("/p/{project:str}/deployments", permission=Permission.DEPLOYMENT_READ)
+async def deployments_page(request: Asked, access: AccessTo[None]) -> Response[str]:
+    project, offset = access.project, read_offset(request)
+    around = await surroundings(request, access)
+    found = await access.read(lambda tx: queries.deployment_page(tx, around, limit=PAGE_ROWS, offset=offset))
+    base, end = project_url(project.name, "deployments"), offset + len(found.deployments)
+    return page(
+        "deployments.html",
+        await shell(request, access, "deployments", [("Deployments", "")]),
+        base=base,
+        models_url=project_url(project.name, "models"),
+        deployments=found.deployments,
+        budget_ms=BUDGET_MS,
+        shown_text=of_total(end, found.total),
+        next_url=with_query(base, **{"from": end}) if end < found.total else None,
+        snippets=[
+            ("CLI", f"tilth deployment list --project {project.name} --json"),
+            ("curl", curl(f"/api/v1/p/{project.name}/deployments")),
+        ],
+    )
+
+
+@get("/p/{project:str}/deployments/{name:str}", permission=Permission.DEPLOYMENT_READ)
+async def deployment_page(request: Asked, access: AccessTo[None], name: FromPath[str]) -> Response[str]:
+    project, around = access.project, await surroundings(request, access)
+
+    def ask(tx: Tx) -> tuple[DeploymentDetail, tuple[Column, ...]]:
+        detail = queries.deployment_detail(tx, around, name)
+        return detail, _inputs(tx, project.id, detail.deployment)
+
+    detail, inputs = await access.read(ask)
+    found = detail.deployment
+    chart, note = latency_chart(found.id, around.workers)
+    example = _example(found.url, inputs)
+    return page(
+        "deployment.html",
+        await shell(request, access, "deployments", [("Deployments", project_url(project.name, "deployments")), (name, "")]),
+        base=project_url(project.name, "deployments", name),
+        model_url=project_url(project.name, "models", found.model),
+        d=found,
+        generations=detail.generations,
+        budget_ms=BUDGET_MS,
+        chart=chart,
+        chart_note=note,
+        example_curl=example,
+        may_change=may(access, Permission.DEPLOYMENT_CHANGE),
+        may_roll_back=any(known.version != found.version for known in detail.generations),
+        snippets=[
+            ("CLI", f"tilth predict {name} --project {project.name} --in rows.json"),
+            ("curl", example),
+            ("State", curl(project_url(project.name, "deployments", name).replace("/p/", "/api/v1/p/", 1))),
+        ],
+    )
+
+
+def latency_chart(deployment_id: str, workers: Sequence[WorkerStatus]) -> tuple[Markup, str]:
+    """Requests of the last minute, or of all time where the last minute had none; and which of them it shows."""
+    known = [status for worker in workers for status in worker.deployments if status.id == deployment_id]
+    buckets, note = merge([status.window_buckets for status in known]), "the last minute"
+    if not sum(buckets):
+        buckets, note = merge([status.latency_buckets for status in known]), "since the model servers started"
+    marks = {name: percentile_ms(buckets, share) for name, share in (("p50", 0.5), ("p99", 0.99))}
+    found = {name: value * 1000 for name, value in marks.items() if value is not None}
+    return charts.latency_bars(buckets, LATENCY_BOUNDS_US, BUDGET_MS * 1000, found), note
+
+
+def _inputs(tx: Tx, project_id: str, found: DeploymentView) -> tuple[Column, ...]:
+    try:
+        document = models.version_detail(tx, project_id, found.model, found.version).logged_model.document
+    except (UnknownModel, UnknownVersion):
+        return ()
+    return document.signature.inputs if document is not None else ()
+
+
+def _example(url: str, inputs: tuple[Column, ...]) -> str:
+    """A request that the model takes, with a value of the right type in every column."""
+    row = {column.name: _value(column) for column in inputs[:40]} or {"column": 1.0}
+    body = json.dumps({"dataframe_records": [row]}, ensure_ascii=False).replace("'", "'\\''")
+    return f'curl -X POST "{url}" \\\n  -H "Authorization: Bearer $TILTH_TOKEN" -H "Content-Type: application/json" \\\n  -d \'{body}\''
+
+
+def _value(column: Column) -> str | float | int | bool:
+    if column.type == "string":
+        return column.categories[0] if column.categories else "text"
+    return {"double": 0.5, "long": 1, "boolean": True}[column.type]
+
+
+@post("/p/{project:str}/models/{name:str}/versions/{version:int}/deploy", permission=Permission.DEPLOYMENT_CHANGE)
+async def deploy(request: Asked, access: AccessTo[None], name: FromPath[str], version: FromPath[int]) -> Redirect:
+    """Deploys this version, or lets the deployment follow one of its aliases."""
+    form = await read_form(request)
+    target, alias = form.text("deployment"), form.text("follow")
+
+    def change(tx: Tx) -> None:
+        actions.deploy(
+            tx, access.actor, access.project.id, target, model=name, version=None if alias else version, alias=alias or None
+        )
+
+    await access.write(change)
+    return back(project_url(access.project.name, "deployments", target), "deploying")
+
+
+@post("/p/{project:str}/deployments/{name:str}/rollback", permission=Permission.DEPLOYMENT_CHANGE)
+async def rollback(access: AccessTo[None], name: FromPath[str]) -> Redirect:
+    await access.write(lambda tx: actions.rollback(tx, access.actor, access.project.id, name))
+    return back(project_url(access.project.name, "deployments", name), "deploying")
+
+
+@post("/p/{project:str}/deployments/{name:str}/delete", permission=Permission.DEPLOYMENT_CHANGE)
+async def undeploy(access: AccessTo[None], name: FromPath[str]) -> Redirect:
+    await access.write(lambda tx: actions.undeploy(tx, access.actor, access.project.id, name))
+    return back(project_url(access.project.name, "deployments"), "removed")
+
+
+routes: list[Any] = [deployments_page, deployment_page, deploy, rollback, undeploy]
