@@ -72,15 +72,19 @@ class Api:
         return f"{API}/p/" + "/".join(quote(segment, safe="") for segment in (self.target.project, *segments))
 
     def rows(self, path: str, key: str, limit: int, **params: Any) -> Iterator[dict[str, Any]]:
-        """At most `limit` rows of a list answer, page after page."""
-        token: str | None = None
-        while limit > 0:
-            answer = self.get(path, limit=min(limit, PAGE_ROWS), page_token=token, **params)
-            rows = answer if isinstance(answer, list) else answer.get(key, [])
-            yield from rows[:limit]
-            limit -= len(rows)
-            token = answer.get("next_page_token") if isinstance(answer, dict) else None
-            if not token or not rows:
+        """At most `limit` rows of a list answer, page after page: by `next_page_token`, or by offset where only a total is told."""
+        place: dict[str, Any] = {}
+        fetched = 0
+        while fetched < limit:
+            answer = self.get(path, limit=min(limit - fetched, PAGE_ROWS), **place, **params)
+            rows = answer[key]
+            yield from rows[: limit - fetched]
+            fetched += len(rows)
+            if answer.get("next_page_token"):
+                place = {"page_token": answer["next_page_token"]}
+            elif rows and "next_page_token" not in answer and fetched < answer["total"]:
+                place = {"offset": fetched}
+            else:
                 return
 
     def _why_not_reached(self, error: Exception) -> str:

@@ -8,10 +8,15 @@ import click
 
 from tilth.cli.caller import Caller, shared
 from tilth.cli.client import Api
-from tilth.cli.commands.status import DEPLOYMENT_COLUMNS, rows_of
+from tilth.cli.deployment_rows import DEPLOYMENT_COLUMNS, deployments_of, row_of
 from tilth.cli.references import parse_reference
 from tilth.cli.waiting import wait_until
 from tilth.core.errors import Conflict, Unavailable
+
+RECORD_FIELDS = (*DEPLOYMENT_COLUMNS, "generation", "url", "created", "updated", "changed_by", "problem")
+WORKER_COLUMNS = ("worker", "condition", "generation", "engine", "requests", "errors", "log_failures", "error")
+GENERATION_COLUMNS = ("generation", "version", "alias", "cause", "by", "created", "note")
+POLL_S = 1.0
 
 
 class DeploymentFailed(Conflict):
@@ -45,10 +50,9 @@ def deploy(caller: Caller, reference: str, name: str | None, wait: bool, timeout
         path = api.in_project("deployments", name)
         state: dict[str, Any] = api.call("PUT", path, named.to_target())
         if wait:
-            state = _wait_live(api, path, name, timeout_s, quiet=caller.as_json)
-        address = f"{api.target.serve_url or '<model server>'}/p/{api.target.project}/deployments/{name}/invocations"
-    verb = "is live" if wait else "was accepted"
-    caller.done(f"deployment {name} of {named} {verb}: POST {address}", state)
+            state = _wait_live(api, f"{path}/wait", name, state["generation"], timeout_s, quiet=caller.as_json)
+    verb = "is live" if wait else "was accepted and is live in a moment"
+    caller.done(f"deployment {name}, version {state['version']} of {state['model']}, {verb}: POST {state['url']}", state)
 
 
 @click.group(
@@ -63,8 +67,12 @@ def deployment() -> None:
 def list_deployments(caller: Caller) -> None:
     """List the deployments of the project."""
     with Api(caller.target()) as api:
-        rows = rows_of(api.get(api.in_project("deployments")))
-    caller.show_rows(rows, DEPLOYMENT_COLUMNS, "no deployments; `tilth deploy MODEL@ALIAS` makes one")
+        found = deployments_of(api)
+    caller.show_rows(
+        found if caller.as_json else map(row_of, found),
+        DEPLOYMENT_COLUMNS,
+        "no deployments; `tilth deploy MODEL@ALIAS` makes one",
+    )
 
 
 @deployment.command("show")
@@ -73,7 +81,16 @@ def list_deployments(caller: Caller) -> None:
 def show_deployment(caller: Caller, name: str) -> None:
     """Show a deployment: what it routes to, what each model server says, and its latency."""
     with Api(caller.target()) as api:
-        caller.show_record(api.get(api.in_project("deployments", name)))
+        found = api.get(api.in_project("deployments", name))
+    if caller.as_json:
+        caller.show_record(found)
+        return
+    row = row_of(found["deployment"])
+    caller.show_record({key: row[key] for key in RECORD_FIELDS})
+    click.echo()
+    caller.show_rows(row["status"]["workers"], WORKER_COLUMNS, "no model server answers; see `tilth logs serve`")
+    click.echo()
+    caller.show_rows(found["generations"], GENERATION_COLUMNS, "no generations")
 
 
 @deployment.command("delete")
@@ -86,24 +103,26 @@ def delete_deployment(caller: Caller, name: str) -> None:
     caller.done(f"deleted deployment {name}")
 
 
-def _wait_live(api: Api, path: str, name: str, timeout_s: float, *, quiet: bool) -> dict[str, Any]:
-    """The deployment once it is live. Raises DeploymentFailed, NotLive."""
-    state: dict[str, Any] = {}
+def _wait_live(api: Api, path: str, name: str, generation: int, timeout_s: float, *, quiet: bool) -> dict[str, Any]:
+    """The deployment once `generation` of it is live. Raises DeploymentFailed, NotLive."""
+    found: dict[str, Any] = {}
 
     def settled() -> bool:
-        nonlocal state
-        state = api.get(path)
+        nonlocal found
+        found = api.get(path, generation=generation, timeout_s=min(POLL_S, timeout_s))
         if not quiet:
-            click.echo(f"\r{name}: {state.get('state', '')} ".ljust(60), nl=False, err=True)
-        return state.get("state") in ("live", "failed")
+            click.echo(
+                f"\r{name}: {found['status']['state']} on {len(found['status']['workers'])} model servers ", nl=False, err=True
+            )
+        return found["status"]["state"] in ("live", "failed")
 
-    done = wait_until(settled, timeout_s, every_s=0.2)
+    done = wait_until(settled, timeout_s)
     if not quiet:
         click.echo(err=True)
-    if state.get("state") == "failed":
-        raise DeploymentFailed(f"deployment {name} failed: {state.get('error', '')}; what was live before still is")
+    if found["status"]["state"] == "failed":
+        raise DeploymentFailed(f"deployment {name} failed: {found['status']['error']}; what was live before still is")
     if not done:
         raise NotLive(
             f"deployment {name} is not live after {timeout_s:.0f} s; see `tilth deployment show {name}` and `tilth logs serve`"
         )
-    return state
+    return found

@@ -17,6 +17,9 @@ from tilth.cli.caller import Caller, shared
 from tilth.cli.client import API, Api
 from tilth.cli.commands.status import variables
 from tilth.core.errors import Conflict, Denied, Invalid, TilthError
+from tilth.core.ids import new_id
+from tilth.sdk import capture
+from tilth.wire.tracking import RunCreate
 
 HEARTBEAT_S = 10.0
 NOT_FOUND = 127
@@ -45,9 +48,7 @@ def execute(caller: Caller, experiment: str | None, name: str | None, command: t
     Its token is good for this project only and ends after a week at most. The exit code is that of COMMAND.
     """
     with Api(caller.target()) as api:
-        asked: dict[str, Any] = {"experiment": experiment, "name": name, "source": shlex.join(command)[:500]}
-        made = api.call("POST", api.in_project("runs"), {key: value for key, value in asked.items() if value})
-        run_id = str(made["id"])
+        run_id = _begin(api, command, experiment, name)
         secret, token_id = _run_token(api, run_id)
         environment = {**os.environ, **variables(api.target, secret), "TILTH_RUN_ID": run_id, "MLFLOW_RUN_ID": run_id}
         environment.pop("TILTH_HOME", None)
@@ -58,6 +59,16 @@ def execute(caller: Caller, experiment: str | None, name: str | None, command: t
             with suppress(TilthError):
                 api.call("DELETE", f"{API}/tokens/{token_id}")
     raise click.exceptions.Exit(code)
+
+
+def _begin(api: Api, command: tuple[str, ...], experiment: str | None, name: str | None) -> str:
+    """Id of a new run that knows the code and the machine, also where the program itself has never heard of Tilth."""
+    made_by = capture.environment(Path.cwd())
+    made_by.entry_point, made_by.argv = command[0], capture.masked(list(command[1:]))
+    asked = RunCreate(
+        id=new_id(), experiment=experiment, name=name, source=shlex.join(capture.masked(list(command)))[:500], environment=made_by
+    )
+    return str(api.call("POST", api.in_project("runs"), asked)["id"])
 
 
 def _run_token(api: Api, run_id: str) -> tuple[str | None, str | None]:

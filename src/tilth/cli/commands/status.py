@@ -12,9 +12,8 @@ import click
 
 from tilth.cli.caller import Caller, shared
 from tilth.cli.client import API, Api
+from tilth.cli.deployment_rows import DEPLOYMENT_COLUMNS, deployments_of, row_of
 from tilth.core.home import Target
-
-DEPLOYMENT_COLUMNS = ("name", "model", "version", "state", "workers")
 
 
 @click.command(epilog="\b\nExamples:\n  tilth status\n  tilth status --json\n")
@@ -25,7 +24,7 @@ def status(caller: Caller) -> None:
     with Api(target, timeout_s=10) as api:
         health = api.get(f"{API}/health")
         who = api.get(f"{API}/whoami")
-        deployments = api.get(api.in_project("deployments"))
+        deployments = deployments_of(api)
     record: dict[str, Any] = {
         "url": target.url,
         "serve_url": target.serve_url,
@@ -39,13 +38,7 @@ def status(caller: Caller) -> None:
         return
     caller.show_record(record)
     click.echo()
-    caller.show_rows(rows_of(deployments), DEPLOYMENT_COLUMNS, "nothing is deployed in this project")
-
-
-def rows_of(deployments: Any) -> list[dict[str, Any]]:
-    """Deployments as table rows."""
-    found = deployments if isinstance(deployments, list) else deployments["deployments"]
-    return list(found)
+    caller.show_rows(map(row_of, deployments), DEPLOYMENT_COLUMNS, "nothing is deployed in this project")
 
 
 @click.command(
