@@ -67,7 +67,9 @@ def _made(name: str, digest: str, context: str, kind: str, source: str | None, s
 
 def _is_frame(data: Any) -> bool:
     """Whether it is a pandas DataFrame or Series, without importing pandas."""
-    return any(kind.__module__.startswith("pandas.") and kind.__name__ in ("DataFrame", "Series") for kind in type(data).__mro__)
+    return any(
+        kind.__module__.split(".")[0] == "pandas" and kind.__name__ in ("DataFrame", "Series") for kind in type(data).__mro__
+    )
 
 
 def _frame(data: Any) -> tuple[str, Any, Any]:

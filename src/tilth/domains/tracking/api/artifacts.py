@@ -32,7 +32,7 @@ BLOBS = "tilth_blobs"
 MAX_BYTES = "tilth_max_artifact_bytes"
 DEFAULT_MAX_BYTES = 10_000_000_000
 # Range and ETag speak of the stored bytes: the app must not compress these answers.
-UNCOMPRESSED = {"exclude_from_compression": True}
+UNCOMPRESSED = {"tilth_uncompressed": True}
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)$")
 

@@ -1,0 +1,229 @@
+"""Models from a program: saved and registered, named by aliases, loaded again with every byte checked."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from tilth import flavours
+from tilth.core.errors import Damaged, Invalid, TilthError
+from tilth.core.hashing import CHUNK_BYTES, FileEntry, Manifest, chunks
+from tilth.core.home import find_home
+from tilth.core.ids import Digest
+from tilth.core.names import check_artifact_path, check_name
+from tilth.flavours import Predictor
+from tilth.sdk.connection import Connection, connection
+from tilth.sdk.current import current_run
+from tilth.sdk.references import ModelReference, parse_reference
+from tilth.wire.models import ModelDocument, PredictMethod
+from tilth.wire.registry import (
+    CreateLoggedModel,
+    FinalizeLoggedModel,
+    LoggedModelView,
+    ModelDetail,
+    ModelView,
+    RegisterVersion,
+    SetAlias,
+    VersionDetail,
+    VersionView,
+)
+from tilth.wire.signature import Unseen
+
+UPLOAD_RETRY_S = 60.0
+
+
+class ModelDamaged(Damaged):
+    """Files that were fetched do not have the digests that the registry sealed."""
+
+
+class NothingToLoad(Invalid):
+    """The model is not complete, or was not saved by Tilth."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedModel:
+    """What `log_model` made. model and version: None if it was not registered. url: its page."""
+
+    id: str
+    model: str | None
+    version: int | None
+    url: str
+    document: ModelDocument
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model that was fetched and checked. folder: an MLflow model directory."""
+
+    id: str
+    folder: Path
+    document: ModelDocument
+    predictor: Predictor
+
+    def predict(self, data: Any) -> NDArray[np.float64]:
+        """data: a DataFrame or array with the columns of training. Returns shape (rows,), or (rows, outputs) for several outputs."""
+        flavour = flavours.flavour_named(self.document.flavour)
+        return self.predictor.predict(flavour.encode(data, self.document.signature))
+
+
+def log_model(
+    model: Any,
+    name: str | None = None,
+    example: Any = None,
+    *,
+    method: PredictMethod | None = None,
+    categories: Mapping[str, Sequence[str]] | None = None,
+    unseen: Mapping[str, Unseen] | None = None,
+    check_rows: Any = None,
+    register: bool | str = True,
+    description: str = "",
+    tags: Mapping[str, Any] | None = None,
+) -> LoggedModel:
+    """Saves a fitted model as an MLflow directory with signature, compiles it behind the parity gate, stores and registers it.
+
+    example: some rows of the training data (a DataFrame or array); names, types and vocabularies of the columns come from it.
+    register: True registers it under `name`, text under that name, False not at all. It belongs to the current run, if there is one.
+    Raises UnknownFlavour, UnusableExample, InvalidName, and what the server refuses.
+    """
+    if example is None:
+        raise NothingToLoad("log_model needs example=: a few rows of the training data, such as X.head(5)")
+    target = connection()
+    called = check_name(name or "model", "model")
+    registered = register if isinstance(register, str) else called
+    check_name(registered, "model")
+    texts = {key: str(value) for key, value in (tags or {}).items()}
+    with tempfile.TemporaryDirectory(prefix="tilth-model-") as temporary:
+        folder = Path(temporary) / "model"
+        document = flavours.save_model(
+            model, folder, example=example, method=method, categories=categories, unseen=unseen, check_rows=check_rows
+        )
+        logged_id = _upload(target, folder, called, document, texts)
+    if register is False:
+        return LoggedModel(logged_id, None, None, target.page("models"), document)
+    body = RegisterVersion(logged_model_id=logged_id, description=description, tags=texts)
+    version = target.http.call("POST", f"{_model(target, registered)}/versions", VersionView, body=body)
+    page = target.page("models", registered, "versions", str(version.version))
+    return LoggedModel(logged_id, registered, version.version, page, document)
+
+
+def set_alias(name: str, alias: str, version: int) -> None:
+    """Makes `alias` name this version; deployments that follow the alias move with it. Raises what the server refuses."""
+    target = connection()
+    path = f"{_model(target, name)}/aliases/{quote(alias, safe='')}"
+    target.http.call("PUT", path, ModelView, body=SetAlias(version=version))
+
+
+def load_model(model: str) -> LoadedModel:
+    """`flight-delay@champion`, `flight-delay/3`, `flight-delay` (the newest version) or `m-<id>`, with or without `models:/`.
+
+    Files are kept under their digests in the home and checked each time. Raises UnknownReference, ModelDamaged, NothingToLoad, and
+    what the server refuses. A model may run code of its own when it is loaded: load only what you trust.
+    """
+    target = connection()
+    logged = _resolved(target, parse_reference(model))
+    if logged.status != "ready" or logged.manifest_digest is None:
+        raise NothingToLoad(f"model {model!r} is {logged.status}, not ready: its files were not all stored; log it again")
+    if logged.document is None:
+        raise NothingToLoad(f"model {model!r} was not saved by Tilth; load its files by the framework it came from")
+    folder = _fetched(target, logged, logged.manifest_digest)
+    return LoadedModel(logged.id, folder, logged.document, flavours.load_predictor(folder, logged.document))
+
+
+def _upload(target: Connection, folder: Path, name: str, document: ModelDocument, tags: dict[str, str]) -> str:
+    open_run = current_run()
+    manifest = Manifest.of_folder(folder)
+    wanted = CreateLoggedModel(
+        name=name, source_run_id=open_run.id if open_run is not None else None, model_type=document.flavour, tags=tags
+    )
+    logged = target.http.call("POST", f"{target.api}/logged-models", LoggedModelView, body=wanted)
+    path = f"{target.api}/logged-models/{logged.id}"
+    try:
+        for entry in manifest.files:
+            headers = {
+                "x-tilth-sha256": entry.digest,
+                "content-length": str(entry.size),
+                "content-type": "application/octet-stream",
+            }
+            place = f"{path}/files/{quote(entry.path)}"
+            target.http.send("PUT", place, _pieces(folder / entry.path), headers=headers, retry_for_s=UPLOAD_RETRY_S)
+        body = FinalizeLoggedModel(manifest_digest=manifest.digest)
+        target.http.call("POST", f"{path}/finalize", LoggedModelView, body=body)
+    except TilthError as error:
+        _give_up(target, path, str(error))
+        raise
+    return logged.id
+
+
+def _pieces(file: Path) -> Any:
+    def pieces() -> Iterator[bytes]:
+        with file.open("rb") as stream:
+            yield from chunks(stream, CHUNK_BYTES)
+
+    return pieces
+
+
+def _give_up(target: Connection, path: str, reason: str) -> None:
+    body = FinalizeLoggedModel(status="failed", message=reason[:1000])
+    try:
+        target.http.send("POST", f"{path}/finalize", msgspec.json.encode(body), retry_for_s=0.0)
+    except TilthError:
+        return  # the first error tells the user more than this one would
+
+
+def _resolved(target: Connection, reference: ModelReference) -> LoggedModelView:
+    logged_id = reference.logged_model_id or _version(target, reference).logged_model_id
+    return target.http.call("GET", f"{target.api}/logged-models/{quote(logged_id, safe='')}", LoggedModelView)
+
+
+def _version(target: Connection, reference: ModelReference) -> VersionView:
+    path = _model(target, reference.model)
+    if reference.alias is not None:
+        return target.http.call("GET", f"{path}/aliases/{quote(reference.alias, safe='')}", VersionView)
+    number = reference.version
+    if number is None:
+        number = target.http.call("GET", path, ModelDetail).model.newest
+    if number is None:
+        raise NothingToLoad(f"model {reference.model!r} has no versions yet; log one by tilth.log_model")
+    return target.http.call("GET", f"{path}/versions/{number}", VersionDetail).version
+
+
+def _model(target: Connection, name: str) -> str:
+    return f"{target.api}/models/{quote(name, safe='')}"
+
+
+def _fetched(target: Connection, logged: LoggedModelView, manifest_digest: str) -> Path:
+    """The folder of the model in the cache, every file checked; fetched anew if one is missing or damaged."""
+    entries = [FileEntry(check_artifact_path(file.path), Digest(file.digest), file.size) for file in logged.files]
+    if Manifest.of(entries).digest != manifest_digest:
+        raise ModelDamaged(
+            f"the file list of model {logged.id} does not match its seal {manifest_digest}; ask whoever runs the server"
+        )
+    home = target.target.home or find_home(None, os.environ, Path.cwd())
+    folder = home / "cache" / "models" / manifest_digest
+    if folder.is_dir() and Manifest.of_folder(folder).digest == manifest_digest:
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    arriving = Path(tempfile.mkdtemp(prefix="arriving-", dir=folder.parent))
+    try:
+        for entry in entries:
+            file = arriving / entry.path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with file.open("wb") as stream:
+                target.http.download(f"{target.api}/logged-models/{logged.id}/files/{quote(entry.path)}", stream.write)
+        if Manifest.of_folder(arriving).digest != manifest_digest:
+            raise ModelDamaged(f"the files of model {logged.id} arrived damaged: they do not match the seal {manifest_digest}")
+        shutil.rmtree(folder, ignore_errors=True)
+        arriving.rename(folder)
+    finally:
+        shutil.rmtree(arriving, ignore_errors=True)
+    return folder

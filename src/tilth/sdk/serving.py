@@ -1,0 +1,106 @@
+"""Deployments from a program: put a model behind HTTP, and ask it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from tilth.core.clock import monotonic
+from tilth.core.errors import Conflict, Invalid, NotFound, Unavailable
+from tilth.core.names import check_slug
+from tilth.sdk.connection import Connection, connection
+from tilth.sdk.http import Http
+from tilth.sdk.references import UnknownReference, parse_reference
+from tilth.wire.serving import Deploy, DeploymentView
+
+WAIT_STEP_S = 10.0
+
+
+class DeploymentFailed(Conflict):
+    """The model servers refused the new version; what served before serves on."""
+
+
+class DeploymentNotLive(Unavailable):
+    """No model server took up the deployment in time."""
+
+
+class NoServeAddress(NotFound):
+    def __init__(self) -> None:
+        super().__init__("nothing says where predictions are answered; set TILTH_SERVE_URL (`tilth status` shows it)")
+
+
+class InvalidRows(Invalid):
+    """Rows that no request can be made of."""
+
+
+def deploy(model: str, name: str | None = None, *, wait: bool = True, timeout_s: float = 120.0, note: str = "") -> DeploymentView:
+    """Serves `model` (`flight-delay@champion` follows the alias, `flight-delay/3` is pinned) as deployment `name`, by default its own.
+
+    wait: until every model server serves it. Raises DeploymentFailed, DeploymentNotLive, and what the server refuses.
+    """
+    target = connection()
+    reference = parse_reference(model)
+    if reference.logged_model_id is not None:
+        raise UnknownReference(model)
+    called = check_slug(name or _slug(reference.model), "deployment")
+    path = f"{target.api}/deployments/{called}"
+    body = Deploy(model=reference.model, version=reference.version, alias=reference.alias, note=note)
+    view = target.http.call("PUT", path, DeploymentView, body=body)
+    return _until_live(target, path, view, timeout_s) if wait else view
+
+
+def predict(deployment: str, rows: Any) -> list[Any]:
+    """Asks a deployment over HTTP. rows: a DataFrame, a list of dicts (by column) or of lists. One prediction per row.
+
+    Raises NoServeAddress, InvalidRows, and what the model server refuses, such as a value outside a column's vocabulary.
+    """
+    target = connection()
+    if not target.target.serve_url:
+        raise NoServeAddress
+    path = f"/p/{quote(target.project, safe='')}/deployments/{quote(deployment, safe='')}/invocations"
+    http = Http(target.target.serve_url, target.target.token)
+    try:
+        answer = http.send("POST", path, _request(rows))
+    finally:
+        http.close()
+    predictions: list[Any] = msgspec.json.decode(answer.content)["predictions"]
+    return predictions
+
+
+def _until_live(target: Connection, path: str, view: DeploymentView, timeout_s: float) -> DeploymentView:
+    deadline = monotonic() + timeout_s
+    while view.status.state != "live":
+        if view.status.state == "failed":
+            raise DeploymentFailed(f"deployment {view.name!r} could not serve version {view.version}: {view.status.error}")
+        left = deadline - monotonic()
+        if left <= 0:
+            raise DeploymentNotLive(
+                f"deployment {view.name!r} is {view.status.state} after {timeout_s:.0f} s; look at `tilth deployment show {view.name}`"
+            )
+        query = {"generation": view.generation, "timeout_s": min(WAIT_STEP_S, left)}
+        view = target.http.call("GET", f"{path}/wait", DeploymentView, query=query)
+    return view
+
+
+def _request(rows: Any) -> bytes:
+    """MLflow's JSON forms. NaN and missing values become null."""
+    if hasattr(rows, "to_pandas"):
+        rows = rows.to_pandas()
+    if hasattr(rows, "to_json") and hasattr(rows, "columns"):
+        split: str = rows.to_json(orient="split", index=False, double_precision=15, date_format="iso")
+        return b'{"dataframe_split":' + split.encode() + b"}"
+    if hasattr(rows, "tolist"):
+        return msgspec.json.encode({"instances": rows.tolist()})
+    if isinstance(rows, dict):
+        rows = [rows]
+    if isinstance(rows, list | tuple) and rows:
+        form = "dataframe_records" if isinstance(rows[0], dict) else "instances"
+        return msgspec.json.encode({form: list(rows)})
+    raise InvalidRows("give predict a DataFrame, an array, or a non-empty list of dicts or lists")
+
+
+def _slug(model: str) -> str:
+    return re.sub(r"[^a-z0-9_.-]+", "-", model.lower()).strip("-_.")[:63]
