@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tilth.backends.sql import Database, Tx
 from tilth.core.actors import Actor
+from tilth.core.ids import ProjectId
 from tilth.domains.identity import actions, queries
 from tilth.domains.identity.types import PrincipalRecord
 from tilth.domains.tracking import actions as tracking
@@ -80,7 +81,7 @@ def _first_project(tx: Tx, owner: PrincipalRecord, name: str) -> ProjectRef:
     if found is None:
         actor = Actor(owner.id, owner.name, "user", via="system")
         found = actions.create_project(tx, actor, name)
-        tracking.create_default_experiment(tx, found.id)
+        tracking.create_default_experiment(tx, ProjectId(found.id))
     reference = queries.project_ref(tx, found.id)
     assert reference is not None
     return reference

@@ -120,8 +120,12 @@ def in_thread(work: Callable[..., object], *arguments: object) -> Callable[[], A
 def waker(system: System, *topics: str) -> asyncio.Event:
     """An event that is set after each commit that announced one of the topics."""
     woken, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def wake() -> None:
+        loop.call_soon_threadsafe(woken.set)
+
     for topic in topics:
-        system.database.listen(topic, lambda: loop.call_soon_threadsafe(woken.set))
+        system.database.listen(topic, wake)
     return woken
 
 

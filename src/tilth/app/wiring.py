@@ -11,6 +11,7 @@ from tilth.backends.blobs import open_blobs
 from tilth.backends.sql import Database, Tx, open_database, outbox
 from tilth.core.clock import Clock, now
 from tilth.core.events import Subscriptions
+from tilth.core.ids import ProjectId
 from tilth.core.ports import Blobs
 from tilth.domains.audit.jobs import Checkpoints
 from tilth.domains.identity import queries as identity
@@ -64,11 +65,16 @@ def build(settings: Settings, *, control_url: str, serve_url: str, clock: Clock 
 
 def subscriptions(database: Database) -> Subscriptions:
     """Lower domains tell, upper ones listen; every subscriber may meet an event twice."""
+
+    def give_default_experiment(event: ProjectCreated) -> None:
+        database.write_blocking(lambda tx: tracking.create_default_experiment(tx, ProjectId(event.project_id)))
+
+    def move_deployments(event: AliasMoved) -> None:
+        database.write_blocking(lambda tx: serving.follow_alias(tx, event))
+
     heard = Subscriptions()
-    heard.on(
-        ProjectCreated, lambda event: database.write_blocking(lambda tx: tracking.create_default_experiment(tx, event.project_id))
-    )
-    heard.on(AliasMoved, lambda event: database.write_blocking(lambda tx: serving.follow_alias(tx, event)))
+    heard.on(ProjectCreated, give_default_experiment)
+    heard.on(AliasMoved, move_deployments)
     return heard
 
 
