@@ -64,7 +64,7 @@ class NotServedYet(Unavailable):
 class Admission:
     """A prediction request that may go on and send its body.
 
-    timeout_s: the caller's own deadline, from the last header on; route_key: what decides between versions, empty if not given.
+    timeout_s: the caller's own deadline, from the request's last byte on; route_key: what decides between versions, empty if not given.
     """
 
     served: ServedDeployment

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tilth.core import clock
 from tilth.core.errors import Damaged
-from tilth.core.hashing import FileEntry, Manifest, chunks, is_digest
+from tilth.core.hashing import FileEntry, Manifest, is_digest
 from tilth.core.ids import Digest, new_id
 from tilth.core.names import check_artifact_path
 from tilth.plane.fetching import ModelSource
@@ -103,8 +103,8 @@ def _matches(place: Path, entries: Manifest) -> bool:
 def _write_verified(path: Path, entry: FileEntry, source: ModelSource, logged_model_id: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     digest, size = hashlib.sha256(), 0
-    with source.open(logged_model_id, entry.path) as stream, path.open("wb") as out:
-        for piece in chunks(stream):
+    with path.open("wb") as out:
+        for piece in source.pieces(logged_model_id, entry.path):
             size += len(piece)
             if size > entry.size:
                 break

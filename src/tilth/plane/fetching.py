@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
 from urllib.parse import quote, urlsplit
 
 from tilth.core.errors import Unavailable
+from tilth.core.hashing import CHUNK_BYTES
 
 TIMEOUT_S = 30.0
 
@@ -25,9 +24,8 @@ class ModelSource:
         self._url = urlsplit(control_url)
         self._token_path = token_path
 
-    @contextmanager
-    def open(self, logged_model_id: str, path: str) -> Iterator[BinaryIO]:
-        """The bytes of one file, unverified. Raises ControlUnreachable, also while they are read."""
+    def pieces(self, logged_model_id: str, path: str) -> Iterator[bytes]:
+        """The bytes of one file, unverified, up to 1 MiB at a time. Raises ControlUnreachable."""
         target = f"{self._url.path.rstrip('/')}/api/v1/plane/models/{quote(logged_model_id, safe='')}/files/{quote(path)}"
         where = f"{self._url.netloc}{target}"
         connection = self._connection()
@@ -36,7 +34,8 @@ class ModelSource:
             response = connection.getresponse()
             if response.status != 200:
                 raise ControlUnreachable(f"the control process answered {response.status} to GET {where}; see its log")
-            yield cast(BinaryIO, response)
+            while piece := response.read(CHUNK_BYTES):
+                yield piece
         except (OSError, http.client.HTTPException) as error:
             raise ControlUnreachable(
                 f"cannot fetch {where}: {error or type(error).__name__}; is the control process up?"

@@ -25,6 +25,7 @@ from tilth.wire.plane import STATE_PATH, PlaneDeployment, PlaneState, VersionSta
 logger = logging.getLogger(__name__)
 
 POLL_S = 0.2
+STATE_FORMAT = 1
 FIRST_RETRY_S = 1.0
 LONGEST_RETRY_S = 30.0
 PRUNE_EVERY_S = 600.0
@@ -73,11 +74,10 @@ class Follower:
         """What became of each version that the deployment wants."""
         served = self._served.get(wanted.id)
         engines = {version.key: version.engine for version in served.versions} if served is not None else {}
-        refusal = self.refusals.get(wanted.id)
-        refused = refusal.version if refusal is not None and refusal.generation == wanted.generation else ""
+        refusal = self._refusal_of(wanted)
         statuses = []
         for version in wanted.versions:
-            if refusal is not None and version.key == refused:
+            if refusal is not None and version.key == refusal.version:
                 statuses.append(VersionStatus(version.key, "failed", error=refusal.error))
             elif version.key in engines:
                 statuses.append(VersionStatus(version.key, "ready", engine=engines[version.key]))
@@ -99,6 +99,11 @@ class Follower:
             logger.error("the state from the control process cannot be read, the last one serves on: %s", error)
             return
         self._seen = stamp
+        if state.format != STATE_FORMAT:
+            logger.error(
+                "the state is of format %d, this worker reads %d: restart it after an upgrade", state.format, STATE_FORMAT
+            )
+            return
         self._wanted = state
         for deployment in state.deployments:
             self.tallies.setdefault(deployment.id, Tally())
@@ -109,7 +114,7 @@ class Follower:
         ids = {deployment.id for deployment in self._wanted.deployments}
         self._served = {id_: served for id_, served in self._served.items() if id_ in ids}
         self.refusals = {id_: refusal for id_, refusal in self.refusals.items() if id_ in ids}
-        failures = {id_: refusal.error for id_, refusal in self.refusals.items()}
+        failures = {d.id: refusal.error for d in self._wanted.deployments if (refusal := self._refusal_of(d)) is not None}
         self._core.state = serving_state(self._wanted, self._served, failures)
         self._changed()
 
@@ -129,8 +134,13 @@ class Follower:
         served = self._served.get(wanted.id)
         if served is not None and served.spec == wanted:
             return False
+        refusal = self._refusal_of(wanted)
+        return refusal is None or clock.monotonic() >= refusal.retry_at
+
+    def _refusal_of(self, wanted: PlaneDeployment) -> Refusal | None:
+        """Of this generation; `refusals` may still hold that of an earlier one."""
         refusal = self.refusals.get(wanted.id)
-        return refusal is None or refusal.generation != wanted.generation or clock.monotonic() >= refusal.retry_at
+        return refusal if refusal is not None and refusal.generation == wanted.generation else None
 
     async def _load(self, deployment: PlaneDeployment, control_url: str) -> None:
         loop = asyncio.get_running_loop()
@@ -147,8 +157,8 @@ class Follower:
         self._publish()
 
     def _refused(self, deployment: PlaneDeployment, error: Exception) -> None:
-        before = self.refusals.get(deployment.id)
-        attempts = before.attempts + 1 if before is not None and before.generation == deployment.generation else 1
+        before = self._refusal_of(deployment)
+        attempts = before.attempts + 1 if before is not None else 1
         self.refusals[deployment.id] = Refusal(
             generation=deployment.generation,
             version=error.key if isinstance(error, VersionRefused) else "",

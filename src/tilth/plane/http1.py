@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import cast
@@ -24,10 +25,18 @@ MAX_HEADERS = 100
 MAX_DISCARDED_BYTES = 1 << 20
 """Of a body that is refused by its head: up to this it is read and the connection lives on, above it is closed."""
 MAX_PIPELINED = 64
-RECEIVE_TIMEOUT_S = 30.0
-IDLE_TIMEOUT_S = 75.0
-SEND_TIMEOUT_S = 30.0
-LINGER_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a client may take. receive_s: from the first byte of a request to its last; idle_s: between requests; send_s: while it
+    does not read; linger_s: how long what follows a refusal is read away."""
+
+    receive_s: float = 30.0
+    idle_s: float = 75.0
+    send_s: float = 30.0
+    linger_s: float = 2.0
+
 
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 
@@ -48,8 +57,9 @@ class _Slot:
 class Connection(asyncio.Protocol):
     """One client. `peers` is the set of all connections of the server; each removes itself at its end."""
 
-    def __init__(self, core: Core, peers: set[Connection]) -> None:
+    def __init__(self, core: Core, peers: set[Connection], patience: Patience = Patience()) -> None:
         self._core = core
+        self._patience = patience
         self._peers = peers
         self._slots: deque[_Slot] = deque()
         self._since = clock.monotonic()
@@ -203,13 +213,13 @@ class Connection(asyncio.Protocol):
 
     def check_time(self, now: float) -> None:
         """Ends what takes too long. now: monotonic seconds."""
-        if self._write_paused_at is not None and now - self._write_paused_at > SEND_TIMEOUT_S:
+        if self._write_paused_at is not None and now - self._write_paused_at > self._patience.send_s:
             self._transport.abort()
-        elif self._closing and now - self._since > LINGER_S:
+        elif self._closing and now - self._since > self._patience.linger_s:
             self._transport.close()
-        elif self._receiving and now - self._since > RECEIVE_TIMEOUT_S:
-            self._fail(RequestTimeout(f"the request did not arrive within {RECEIVE_TIMEOUT_S:.0f} s"))
-        elif not self._receiving and not self._slots and now - self._since > IDLE_TIMEOUT_S:
+        elif self._receiving and now - self._since > self._patience.receive_s:
+            self._fail(RequestTimeout(f"the request did not arrive within {self._patience.receive_s:g} s"))
+        elif not self._receiving and not self._slots and now - self._since > self._patience.idle_s:
             self._transport.close()
 
     @property
