@@ -347,6 +347,17 @@ def test_a_closing_database_ends_what_it_accepted_and_refuses_the_rest(database_
     again.close()
 
 
+def test_values_written_into_a_hot_statement_need_not_be_given(db: Database) -> None:
+    clear = hot(update(thing).where(thing.c.id == bindparam("x"), thing.c.note == "old").values(note=None, is_nan=True, n=7))
+
+    def job(tx: Tx) -> Any:
+        add(tx, "a", note="old")
+        return tx.run(clear, x="a"), tx.one(GET, x="a"), tx.run(clear, x="a")
+
+    first, found, second = db.write_blocking(job)
+    assert (first, found.note, found.is_nan, found.n, second) == (1, None, True, 7, 0)
+
+
 def test_a_hot_statement_refuses_lists_whose_text_depends_on_the_values() -> None:
     with pytest.raises(TypeError, match="expanding"):
         hot(select(thing).where(thing.c.id.in_(["a", "b"])))

@@ -24,8 +24,9 @@ from tilth.backends.sql.hot import Hot, Row, hot
 from tilth.backends.sql.location import check_sqlite_location
 from tilth.backends.sql.opening import InvalidDatabaseUrl, open_database
 from tilth.backends.sql.schema import Document, Str, create_tables, metadata, upsert
-from tilth.backends.sql.schema_state import MigrationReport, migrate
+from tilth.backends.sql.schema_state import MigrationReport
 from tilth.backends.sql.tx import Tx
+from tilth.backends.sql.upgrade import migrate
 
 __all__ = [
     "Database",

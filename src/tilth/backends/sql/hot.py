@@ -27,7 +27,11 @@ class Row(Protocol):
 
 
 class Hot:
-    """A statement whose text is made once per database. Lists (`IN :ids`) are refused: their text depends on the values."""
+    """A statement whose text is made once per database.
+
+    Lists (`IN :ids`) are refused, since their text depends on the values. Defaults of columns that Python would fill in are not
+    applied: give every value.
+    """
 
     __slots__ = ("_compiled", "statement")
 
@@ -58,9 +62,7 @@ class CompiledHot:
         compiled = cast(ClauseElement, statement).compile(dialect=dialect)
         self.text = str(compiled)
         names = cast("Mapping[BindParameter[Any], str]", getattr(compiled, "bind_names", {}))
-        self.defaults = {
-            name: bind.effective_value for bind, name in names.items() if not bind.required and bind.value is not None
-        }
+        self.defaults = {name: bind.effective_value for bind, name in names.items() if not bind.required}
         converted = ((name, bind.type.dialect_impl(dialect).bind_processor(dialect)) for bind, name in names.items())
         self._binds = tuple((name, convert) for name, convert in converted if convert is not None)
         self._dialect = dialect

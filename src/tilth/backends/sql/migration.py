@@ -1,4 +1,4 @@
-"""Brings a database to the schema of this program: on a copy first, after a backup, all or nothing."""
+"""Migrations through alembic: on a copy first, after a backup, all or nothing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ADVISORY_LOCK = 0x74696C7468
 
 
 def apply_pending(database_url: str, scripts_folder: Path, backups_folder: Path, *, dry_run: bool = False) -> MigrationReport:
-    """See schema_state.migrate."""
+    """See upgrade.migrate."""
     plan = _Scripts(scripts_folder)
     path = sqlite_path(database_url)
     if path is None:
