@@ -10,6 +10,7 @@ import pytest
 
 from tilth.core import clock
 from tilth.core.errors import TilthError
+from tilth.core.hashing import Manifest
 from tilth.plane.cache import UNUSED_FOR, ArtifactDamaged, ModelCache
 from tilth.plane.fetching import ControlUnreachable, ModelSource
 from tilth.wire.plane import ModelFile, PlaneVersion
@@ -32,6 +33,30 @@ def test_only_folders_that_nobody_wants_for_an_hour_are_removed(tmp_path: Path, 
     cache.prune(wanted, later)
     assert first.is_dir()
     assert not second.exists()
+
+
+@pytest.mark.parametrize("harm", ["changed", "added", "removed", "linked"])
+def test_a_damaged_folder_is_thrown_away_and_fetched_anew(
+    tmp_path: Path, models: Any, file_server: Any, source: ModelSource, harm: str
+) -> None:
+    cache = ModelCache(tmp_path / "cache")
+    place = cache.folder_of(models[0].version(1), source)
+    fetched = file_server.requests
+    target = place / models[0].manifest.files[0].path
+    match harm:
+        case "changed":
+            target.write_bytes(target.read_bytes()[:-1] + b"?")
+        case "added":
+            (place / "sitecustomize.py").write_text("raise SystemExit")
+        case "removed":
+            target.unlink()
+        case "linked":
+            (place / "elsewhere").symlink_to("/etc")
+    assert Manifest.of_folder(cache.folder_of(models[0].version(1), source)) == models[0].manifest
+    assert not (place / "elsewhere").is_symlink()
+    assert file_server.requests == 2 * fetched
+    cache.folder_of(models[0].version(1), source)
+    assert file_server.requests == 2 * fetched
 
 
 def test_a_fetch_that_fails_leaves_nothing_behind(tmp_path: Path, models: Any, file_server: Any, source: ModelSource) -> None:
