@@ -102,14 +102,17 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     table = Table(*(words(column) for column in columns), box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False)
     for row in rows:
         table.add_row(*(Text(cell(column, value)) for column, value in zip(columns, row, strict=True)))
-    console.print(table)
+    with console.capture() as shown:
+        console.print(table)
+    for line in shown.get().splitlines():
+        click.echo(line.rstrip())
 
 
 def words(name: str) -> str:
     return name.replace("_", " ")
 
 
-MOMENTS = ("created", "updated", "started", "ended", "expires", "last_used", "at", "written", "heartbeat", "deleted", "when")
+MOMENTS = ("created", "updated", "started", "ended", "expires", "last_used", "at", "written", "last_heartbeat", "deleted", "when")
 
 
 def cell(name: str, value: Any) -> str:

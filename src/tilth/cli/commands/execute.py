@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import threading
@@ -47,6 +48,10 @@ def execute(caller: Caller, experiment: str | None, name: str | None, command: t
 
     Its token is good for this project only and ends after a week at most. The exit code is that of COMMAND.
     """
+    if shutil.which(command[0]) is None:
+        raise NoSuchProgram(
+            f"there is no program {command[0]!r} that this user may run; name it as a shell would (folder {Path.cwd()})"
+        )
     with Api(caller.target()) as api:
         run_id = _begin(api, command, experiment, name)
         secret, token_id = _run_token(api, run_id)
