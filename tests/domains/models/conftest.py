@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -51,10 +52,18 @@ def contents_of(document: ModelDocument | None) -> dict[str, bytes]:
     return files if document is None else {**files, "tilth.json": msgspec.json.encode(document)}
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with every table; tests copy it, since making the tables takes most of a second."""
+    path = tmp_path_factory.mktemp("template") / "empty.db"
+    create_tables(f"sqlite:///{path}")
+    return path
+
+
 @pytest.fixture
-def db(tmp_path: Path) -> Iterator[Database]:
+def db(empty_database: Path, tmp_path: Path) -> Iterator[Database]:
+    shutil.copy(empty_database, tmp_path / "models.db")
     url = f"sqlite:///{tmp_path / 'models.db'}"
-    create_tables(url)
     database = open_database(url)
     yield database
     database.close()

@@ -6,7 +6,7 @@ from tilth.backends.sql import Tx
 from tilth.domains.models.rules.card import DataFact, RunFacts
 from tilth.domains.tracking import queries as tracking
 from tilth.domains.tracking.queries.hot import run_head
-from tilth.domains.tracking.types import UnknownRun
+from tilth.domains.tracking.types import UnknownExperiment, UnknownRun
 from tilth.wire.tracking import Environment
 
 SYSTEM_METRICS = "system/"
@@ -14,7 +14,9 @@ SYSTEM_METRICS = "system/"
 
 
 def experiment_for(tx: Tx, project_id: str, run_id: str | None, experiment_id: str | None) -> str | None:
-    """The experiment that a logged model belongs to: the named one, else that of its run. Raises UnknownRun."""
+    """The experiment that a logged model belongs to: the named one, else that of its run. Raises UnknownRun, UnknownExperiment."""
+    if experiment_id is not None and tracking.experiment_row(tx, project_id, id=experiment_id) is None:
+        raise UnknownExperiment(experiment_id)
     if run_id is None:
         return experiment_id
     head = run_head(tx, project_id, run_id)
