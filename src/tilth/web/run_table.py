@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -17,6 +18,8 @@ Kind = Literal["metric", "param", "tag"]
 MAX_COLUMNS = 24
 AUTOMATIC_METRICS = 5
 AUTOMATIC_PARAMS = 5
+AUTOMATIC_CHARS = 86
+"""Letters of all headings (four more for the space around each) that fit beside the fixed columns on a screen of 1440 pixels."""
 MAX_CELL_CHARS = 120
 PREFIX: dict[Kind, str] = {"metric": "metrics.", "param": "params.", "tag": "tags."}
 KIND: dict[str, Kind] = {prefix: kind for kind, prefix in PREFIX.items()}
@@ -82,16 +85,28 @@ def cookie_of(keys: Sequence[str]) -> str:
 
 def automatic_columns(values: RunValues, run_ids: Sequence[str]) -> list[Column]:
     """The most telling metrics, and the params in which the runs differ."""
-    metric_keys = {key for run_id in run_ids for key in values.metrics.get(run_id, {})}
-    often = {key: sum(key in values.metrics.get(run_id, {}) for run_id in run_ids) for key in metric_keys}
-    usual = [key for key in ranked(sorted(metric_keys)) if often[key] * 4 >= max(often.values())]
-    params = {key for run_id in run_ids for key in values.params.get(run_id, {})}
-    differing = [key for key in sorted(params) if len({values.params.get(run_id, {}).get(key) for run_id in run_ids}) > 1]
-    chosen = differing or sorted(params)
-    return [
+    usual = ranked(_usual_keys(values.metrics, run_ids))
+    params = _usual_keys(values.params, run_ids)
+    differing = [key for key in params if len({values.params.get(run_id, {}).get(key) for run_id in run_ids}) > 1]
+    chosen = differing or params
+    wanted = [
         *(Column(f"metrics.{key}", key, "metric", numeric=True) for key in usual[:AUTOMATIC_METRICS]),
         *(Column(f"params.{key}", key, "param") for key in chosen[:AUTOMATIC_PARAMS]),
     ]
+    fitting: list[Column] = []
+    chars = 0
+    for column in wanted:
+        chars += max(len(column.label), 6) + 4
+        if chars <= AUTOMATIC_CHARS or len(fitting) < 2:
+            fitting.append(column)
+    return fitting
+
+
+def _usual_keys(by_run: Mapping[str, Mapping[str, object]], run_ids: Sequence[str]) -> list[str]:
+    """Keys that at least a quarter as many runs have as the most frequent key has."""
+    often = Counter(key for run_id in run_ids for key in by_run.get(run_id, {}))
+    most = max(often.values(), default=0)
+    return sorted(key for key, times in often.items() if times * 4 >= most)
 
 
 def differing_columns(columns: Sequence[Column], values: RunValues, run_ids: Sequence[str]) -> list[Column]:

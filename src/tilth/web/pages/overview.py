@@ -29,7 +29,7 @@ from tilth.wire.serving import DeploymentView
 from tilth.wire.tracking import RunInfo
 
 SHOWN_RUNS = 10
-SHOWN_ATTENTION = 8
+SHOWN_ATTENTION = 5
 ATTENTION_AGE = Millis(7 * DAY)
 HITS = 20
 
@@ -89,6 +89,7 @@ async def overview_page(request: Asked, access: AccessTo[None]) -> Response[str]
     seen = await access.read(ask)
     base = project_url(project.name)
     keys = ranked(sorted({key for values in seen.metrics.values() for key in values}))[:3]
+    attention = _attention(seen, base)
     columns = [Column(f"metrics.{key}", key, "metric", numeric=True) for key in keys]
     first = {column.key for column in columns[:1]}
     _, rows = lines(seen.runs, columns, RunValues(seen.metrics, {}, {}), first, now())
@@ -98,7 +99,8 @@ async def overview_page(request: Asked, access: AccessTo[None]) -> Response[str]
         base=base,
         description=seen.description,
         tiles=_tiles(seen, keys, base),
-        attention=_attention(seen, base),
+        attention=attention[:SHOWN_ATTENTION],
+        more_attention=max(0, len(attention) - SHOWN_ATTENTION),
         running=seen.running,
         runs=rows,
         metric_keys=keys,
@@ -119,7 +121,7 @@ def _troubled(tx: Tx, project_id: str) -> list[RunInfo]:
     found: list[RunInfo] = []
     for status in ("failed", "lost"):
         terms = (Condition("attribute", "status", "=", status), Condition("attribute", "started", ">", str(since), float(since)))
-        found += tracking.runs_page(tx, project_id, terms=terms, limit=SHOWN_ATTENTION).runs
+        found += tracking.runs_page(tx, project_id, terms=terms, limit=100).runs
     return sorted(found, key=lambda run: run.started, reverse=True)
 
 
@@ -170,14 +172,14 @@ def _attention(seen: Overview, base: str) -> list[Attention]:
         elif d.status.latency.p99_ms is not None and d.status.latency.p99_ms > BUDGET_MS:
             text = f"p99 {milliseconds(d.status.latency.p99_ms)} is over the budget of {BUDGET_MS} ms"
             found.append(Attention("slow", "warn", d.name, text, url, d.updated))
-    for run in seen.troubled[:SHOWN_ATTENTION]:
+    for run in seen.troubled:
         tone: Tone = "bad" if run.status == "failed" else "warn"
         found.append(
             Attention(
                 run.status, tone, run.name, f"by {run.user_name}, in {run.experiment}", f"{base}/runs/{run.id}", run.started
             )
         )
-    return found[: 2 * SHOWN_ATTENTION]
+    return found
 
 
 @dataclass(frozen=True, slots=True)

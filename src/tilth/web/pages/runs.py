@@ -370,9 +370,9 @@ async def run_curves(request: Asked, access: AccessTo[None]) -> dict[str, Any]:
         series, live = [], False
         for run_id in ids:
             run = queries.run_info(tx, project_id, run_id)
-            history = queries.metric_histories(tx, project_id, run_id, [key], most=500).get(key)
+            history = queries.metric_histories(tx, project_id, run_id, [key], most=240).get(key)
             if run is not None and history is not None:
-                series.append(series_of(run.name, history.points))
+                series.append({**series_of(run.name, history.points), "t": []})
                 live = live or run.status == "running"
         return series, live
 
@@ -387,8 +387,13 @@ def series_of(label: str, points: Sequence[tuple[int, int, Any]]) -> dict[str, A
         "label": label,
         "x": list(by_step),
         "t": [Millis(ts) for ts, _ in by_step.values()],
-        "y": [value for _, value in by_step.values()],
+        "y": [_rounded(value) for _, value in by_step.values()],
     }
+
+
+def _rounded(value: Any) -> Any:
+    """Six significant digits are more than a screen shows, and a third of the bytes."""
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 routes: list[Any] = [runs_page, runs_csv, run_curves]

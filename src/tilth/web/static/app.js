@@ -107,5 +107,11 @@
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   setInterval(() => { if (!document.hidden) $$("[data-curves][data-live='1']").forEach(load); }, 2000);
   mount(document);
+  // A run that has just begun: once it has metrics without a chart, fetch the section with all charts again.
+  document.addEventListener("htmx:afterSwap", () => {
+    const live = $("#live[data-charts]");
+    const there = $$("#curves [data-curves]").length;
+    if (live && Number(live.dataset.charts) !== there) htmx.ajax("GET", location.href, { target: "#curves", select: "#curves", swap: "outerHTML" });
+  });
   document.addEventListener("htmx:load", (event) => { if (event.target !== document.body) mount(event.target); });
 })();
