@@ -16,6 +16,7 @@ from tilth.core.clock import Millis, now
 from tilth.core.home import Target
 
 NOBODY = Target("http://127.0.0.1:9", "t", "p", "http://127.0.0.1:9")
+NEWEST = frozenset({"0001"})
 
 
 def database(path: Path, revision: str = "0001") -> Path:
@@ -60,15 +61,17 @@ def test_a_damaged_server_file_and_a_dead_server_are_told_apart(tmp_path: Path) 
     assert alive.condition == "ok"
 
 
-def test_a_sound_a_newer_and_a_damaged_database_are_told_apart(tmp_path: Path) -> None:
+def test_a_sound_an_older_a_newer_and_a_damaged_database_are_told_apart(tmp_path: Path) -> None:
     path = database(tmp_path / "tilth.db")
-    assert [finding.condition for finding in check_sqlite(path, frozenset({"0001"}))] == ["ok"]
-    (newer,) = check_sqlite(path, frozenset({"0000"}))
+    assert [finding.condition for finding in check_sqlite(path, NEWEST, NEWEST)] == ["ok"]
+    (older,) = check_sqlite(path, frozenset({"0001", "0002"}), frozenset({"0002"}))
+    assert (older.condition, "backup" in older.mend) == ("note", True)
+    (newer,) = check_sqlite(path, frozenset({"0000"}), frozenset({"0000"}))
     assert (newer.condition, newer.mend) == ("broken", "run `pip install --upgrade tilth`")
     with path.open("r+b") as stream:
         stream.seek(8192)
         stream.write(b"\xff" * 40_000)
-    (damaged,) = check_sqlite(path, frozenset({"0001"}))
+    (damaged,) = check_sqlite(path, NEWEST, NEWEST)
     assert damaged.condition == "broken"
     assert "backup" in damaged.mend
 

@@ -67,8 +67,8 @@ def check_locks(home: Path) -> Iterator[Finding]:
         yield note("server", "not running", "start it with `tilth up`")
 
 
-def check_sqlite(path: Path, known_revisions: frozenset[str]) -> Iterator[Finding]:
-    """known_revisions: schema versions that this program can read."""
+def check_sqlite(path: Path, known: frozenset[str], newest: frozenset[str]) -> Iterator[Finding]:
+    """known: schema versions that this program can migrate; newest: the one that it works with."""
     if not path.exists():
         yield note("database", f"{path} does not exist yet", "`tilth up` makes it")
         return
@@ -92,9 +92,12 @@ def check_sqlite(path: Path, known_revisions: frozenset[str]) -> Iterator[Findin
             f"{path} is damaged: {verdict}",
             f"stop Tilth and restore the newest backup from {path.parent / 'backups'}",
         )
-    elif revisions - known_revisions:
+    elif revisions - known:
         found = f"{path} was written by a newer Tilth (schema {', '.join(sorted(revisions))})"
         yield broken("database", found, "run `pip install --upgrade tilth`")
+    elif revisions != newest:
+        found = f"{path} was written by an older Tilth (schema {', '.join(sorted(revisions)) or 'none'})"
+        yield note("database", found, f"the next `tilth up` migrates it, after a backup in {path.parent / 'backups'}")
     else:
         yield ok(
             "database", f"{path}, {path.stat().st_size / 1e6:.1f} MB, no damage, schema {', '.join(sorted(revisions)) or 'none'}"

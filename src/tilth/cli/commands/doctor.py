@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from alembic.script import ScriptDirectory
 
-from tilth import app
+from tilth.app.migrations import SCRIPTS
 from tilth.app.settings import Settings, load_settings
 from tilth.backends.sql import open_database
 from tilth.cli.caller import Caller, shared, show_json
@@ -21,7 +21,6 @@ from tilth.core import clock
 from tilth.core.errors import TilthError
 from tilth.core.home import DATABASE_FILE, NoServer, find_target
 
-MIGRATIONS = Path(app.__file__).parent / "migrations"
 COLOURS = {"ok": "green", "note": "yellow", "broken": "red"}
 
 
@@ -71,8 +70,9 @@ def examine(home: Path) -> Iterator[Finding]:
 
 def _check_database(settings: Settings) -> Iterator[Finding]:
     if settings.on_sqlite:
-        known = frozenset(script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions())
-        yield from check_sqlite(settings.home / DATABASE_FILE, known)
+        scripts = ScriptDirectory(str(SCRIPTS))
+        known = frozenset(script.revision for script in scripts.walk_revisions())
+        yield from check_sqlite(settings.home / DATABASE_FILE, known, frozenset(scripts.get_heads()))
         return
     try:
         database = open_database(settings.database)
