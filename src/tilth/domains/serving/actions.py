@@ -86,7 +86,7 @@ def rollback(
     """
     found = queries.deployment_by_name(tx, project_id, name, lock=True)
     if to_generation is None:
-        earlier = queries.last_generation_of_another_version(tx, found)
+        earlier = queries.last_generation_of_another_version(tx, project_id, found.id, found.model_id, found.version)
         if earlier is None:
             raise NothingToRollBack(name, found.version)
     else:

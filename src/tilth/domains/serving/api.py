@@ -39,7 +39,7 @@ async def read_statuses(request: Request[Any, Any, Any]) -> list[WorkerStatus]:
     return found
 
 
-async def _around(request: Request[Any, Any, Any], access: Access[Any]) -> Surroundings:
+async def _scope(request: Request[Any, Any, Any], access: Access[Any]) -> Surroundings:
     return Surroundings(access.project, await read_statuses(request), request.app.state.get("tilth_serve_url") or "")
 
 
@@ -48,17 +48,17 @@ async def list_deployments(
     request: Request[Any, Any, Any], access: AccessTo[None], limit: FromQuery[int] = 100, offset: FromQuery[int] = 0
 ) -> DeploymentPage:
     """By name, each with what the model servers say of it."""
-    around = await _around(request, access)
+    scope = await _scope(request, access)
     return await access.read(
-        lambda tx: queries.deployment_page(tx, around, limit=max(1, limit), offset=max(0, min(offset, 1 << 40)))
+        lambda tx: queries.deployment_page(tx, scope, limit=max(1, limit), offset=max(0, min(offset, 1 << 40)))
     )
 
 
 @get(ONE, permission=Permission.DEPLOYMENT_READ)
 async def read_deployment(request: Request[Any, Any, Any], access: AccessTo[None], name: FromPath[str]) -> DeploymentDetail:
     """With every generation it went through, newest first."""
-    around = await _around(request, access)
-    return await access.read(lambda tx: queries.deployment_detail(tx, around, name))
+    scope = await _scope(request, access)
+    return await access.read(lambda tx: queries.deployment_detail(tx, scope, name))
 
 
 @put(ONE, permission=Permission.DEPLOYMENT_CHANGE)
@@ -66,7 +66,7 @@ async def deploy(
     request: Request[Any, Any, Any], access: AccessTo[None], name: FromPath[str], data: JSONBody[Deploy]
 ) -> DeploymentView:
     """Makes or changes the deployment. It is live a moment later: GET .../wait tells when."""
-    around = await _around(request, access)
+    scope = await _scope(request, access)
 
     def write(tx: Tx) -> DeploymentView:
         actions.deploy(
@@ -80,7 +80,7 @@ async def deploy(
             settings=data.settings,
             note=data.note,
         )
-        return queries.deployment_one(tx, around, name)
+        return queries.deployment_one(tx, scope, name)
 
     return await access.write(write)
 
@@ -90,11 +90,11 @@ async def rollback(
     request: Request[Any, Any, Any], access: AccessTo[None], name: FromPath[str], data: JSONBody[RollBack]
 ) -> DeploymentView:
     """Serves an earlier generation's version again, pinned."""
-    around = await _around(request, access)
+    scope = await _scope(request, access)
 
     def write(tx: Tx) -> DeploymentView:
         actions.rollback(tx, access.actor, access.project.id, name, to_generation=data.to_generation, note=data.note)
-        return queries.deployment_one(tx, around, name)
+        return queries.deployment_one(tx, scope, name)
 
     return await access.write(write)
 
@@ -123,8 +123,8 @@ async def wait(
         if status.state in ("live", "failed") or monotonic() >= deadline:
             break
         await asyncio.sleep(LOOK_EVERY_S)
-    around = await _around(request, access)
-    return await access.read(lambda tx: queries.deployment_one(tx, around, name))
+    scope = await _scope(request, access)
+    return await access.read(lambda tx: queries.deployment_one(tx, scope, name))
 
 
 def _patience(timeout_s: float) -> float:

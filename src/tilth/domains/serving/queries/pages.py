@@ -24,30 +24,30 @@ class Surroundings:
     serve_url: str
 
 
-def deployment_page(tx: Tx, around: Surroundings, *, limit: int = 100, offset: int = 0) -> DeploymentPage:
+def deployment_page(tx: Tx, scope: Surroundings, *, limit: int = 100, offset: int = 0) -> DeploymentPage:
     """By name; limit at most 1,000."""
-    found, total = deployments.deployments_page(tx, around.project.id, limit=limit, offset=offset)
-    return DeploymentPage(_views(tx, found, around), total)
+    found, total = deployments.deployments_page(tx, scope.project.id, limit=limit, offset=offset)
+    return DeploymentPage(_views(tx, found, scope), total)
 
 
-def deployment_one(tx: Tx, around: Surroundings, name: str) -> DeploymentView:
+def deployment_one(tx: Tx, scope: Surroundings, name: str) -> DeploymentView:
     """Raises UnknownDeployment."""
-    return _views(tx, [deployments.deployment_by_name(tx, around.project.id, name)], around)[0]
+    return _views(tx, [deployments.deployment_by_name(tx, scope.project.id, name)], scope)[0]
 
 
-def deployment_detail(tx: Tx, around: Surroundings, name: str) -> DeploymentDetail:
+def deployment_detail(tx: Tx, scope: Surroundings, name: str) -> DeploymentDetail:
     """With its generations, newest first. Raises UnknownDeployment."""
-    found = deployments.deployment_by_name(tx, around.project.id, name)
-    history = deployments.generations_of(tx, around.project.id, found.id)
-    return DeploymentDetail(_views(tx, [found], around)[0], [generation_view(each) for each in history])
+    found = deployments.deployment_by_name(tx, scope.project.id, name)
+    history = deployments.generations_of(tx, scope.project.id, found.id)
+    return DeploymentDetail(_views(tx, [found], scope)[0], [generation_view(each) for each in history])
 
 
-def deployments_of_model(tx: Tx, around: Surroundings, model: str) -> list[DeploymentView]:
+def deployments_of_model(tx: Tx, scope: Surroundings, model: str) -> list[DeploymentView]:
     """Deployments that serve any version of the model, at most 1,000. Raises UnknownModel."""
-    model_id = models.model_by_name(tx, around.project.id, model).id
-    return _views(tx, deployments.deployments_of_model(tx, around.project.id, model_id), around)
+    model_id = models.model_by_name(tx, scope.project.id, model).id
+    return _views(tx, deployments.deployments_of_model(tx, scope.project.id, model_id), scope)
 
 
-def _views(tx: Tx, found: Sequence[Deployment], around: Surroundings) -> list[DeploymentView]:
+def _views(tx: Tx, found: Sequence[Deployment], scope: Surroundings) -> list[DeploymentView]:
     names = models.model_names_across_projects(tx, sorted({each.model_id for each in found}))
-    return [deployment_view(each, names[each.model_id], around.project.name, around.workers, around.serve_url) for each in found]
+    return [deployment_view(each, names[each.model_id], scope.project.name, scope.workers, scope.serve_url) for each in found]
