@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, and_, exists, func, literal, not_, or_, se
 from tilth.domains.tracking.rules.filters import Condition, Order
 from tilth.domains.tracking.tables import experiment, metric_last, param, run, tag
 
+_of_run = experiment.alias("of_run")
 _ATTRIBUTES: dict[str, Any] = {
     "id": run.c.id,
     "name": run.c.name,
@@ -17,7 +18,7 @@ _ATTRIBUTES: dict[str, Any] = {
     "user_id": run.c.user_id,
     "source": run.c.source,
     "parent_run_id": run.c.parent_run_id,
-    "experiment": select(experiment.c.name).where(experiment.c.id == run.c.experiment_id).scalar_subquery(),
+    "experiment": select(_of_run.c.name).where(_of_run.c.id == run.c.experiment_id).correlate(run).scalar_subquery(),
     "started": run.c.started,
     "ended": run.c.ended,
     "duration": (run.c.ended - run.c.started) / 1000.0,

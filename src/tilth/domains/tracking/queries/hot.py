@@ -45,7 +45,7 @@ HEARTBEAT: Hot = hot(update(run).where(_where_run()).values(_set(run.c.last_hear
 REVIVE: Hot = hot(
     update(run)
     .where(_where_run(), run.c.status == "lost")
-    .values({"status": "running", "ended": None, **_set(run.c.last_heartbeat)})
+    .values({"status": "running", "ended": None, "error": "", **_set(run.c.last_heartbeat)})
 )
 INSERT_POINT: Hot = hot(insert(metric_point))
 UPSERT_LAST: Hot = hot(upsert(metric_last, ["run_id", "key"], _latest))

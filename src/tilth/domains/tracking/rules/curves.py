@@ -13,7 +13,7 @@ MAX_POINTS = 2000
 def thinned(points: Sequence[Point], most: int = MAX_POINTS) -> list[Point]:
     """At most `most` (>= 4) of the points, in order: first, last, and of each stretch the least and the greatest value.
 
-    A spike of one step stays visible, which sampling every n-th point would lose. NaN counts as the least.
+    A spike of one step stays visible, which sampling every n-th point would lose. A stretch of nothing but NaN keeps its first.
     """
     if len(points) <= most:
         return list(points)
@@ -23,12 +23,9 @@ def thinned(points: Sequence[Point], most: int = MAX_POINTS) -> list[Point]:
     for number in range(stretches):
         stretch = inner[len(inner) * number // stretches : len(inner) * (number + 1) // stretches]
         if stretch:
-            least = min(range(len(stretch)), key=lambda i: _rank(stretch[i]))
-            greatest = max(range(len(stretch)), key=lambda i: _rank(stretch[i]))
-            kept += [stretch[i] for i in sorted({least, greatest})]
+            numbers = [place for place, point in enumerate(stretch) if point[2] is not None] or [0]
+            least = min(numbers, key=lambda place: stretch[place][2] or 0.0)
+            greatest = max(numbers, key=lambda place: stretch[place][2] or 0.0)
+            kept += [stretch[place] for place in sorted({least, greatest})]
     kept.append(points[-1])
     return kept
-
-
-def _rank(point: Point) -> tuple[bool, float]:
-    return (point[2] is not None, point[2] or 0.0)
