@@ -32,7 +32,9 @@ def render_error(request: Asked, status: int, detail: ErrorDetail) -> Response[A
     if status == 401:
         return html(draw("login.html", title="Sign in"), 401)
     title = TITLES.get(status, "Something broke" if status >= 500 else "That does not work")
-    return html(draw("error.html", title=title, message=detail.message, code=detail.code, status_code=status), status)
+    sent_form = request.method == "POST" and status < 500
+    text = draw("error.html", title=title, message=detail.message, code=detail.code, status_code=status, sent_form=sent_form)
+    return html(text, status)
 
 
 routes: list[Any] = [login_page]

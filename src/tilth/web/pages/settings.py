@@ -46,6 +46,7 @@ async def projects_page(request: Asked, access: AccessTo[None]) -> Response[str]
 async def create_project(request: Asked, access: AccessTo[None]) -> Redirect:
     form = await read_form(request)
     made = await access.write(lambda tx: actions.create_project(tx, access.actor, form.text("name"), form.text("description")))
+    access.forget()
     return back(project_url(made.name), "created")
 
 
@@ -78,6 +79,7 @@ async def set_member(request: Asked, access: AccessTo[None]) -> Redirect:
             actions.set_member(tx, access.principal, project.id, name, form.text("role"))
 
     await access.write(change)
+    access.forget()
     return back(project_url(project.name, "settings"), "removed" if remove else "saved")
 
 
@@ -116,6 +118,7 @@ async def create_token(request: Asked, access: AccessTo[None]) -> Response[str]:
 @post("/settings/tokens/{token_id:str}/revoke", permission=Permission.TOKEN_REVOKE)
 async def revoke_token(access: AccessTo[None], token_id: FromPath[str]) -> Redirect:
     await access.write(lambda tx: actions.revoke_token(tx, access.principal, token_id))
+    access.forget()
     return back("/settings/tokens", "revoked")
 
 
