@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from pathlib import Path
 from urllib.parse import quote
@@ -49,6 +50,9 @@ def init(
     Calling it is only needed to choose something else. Raises NoServer.
     """
     global _current
+    if _current is None:
+        # Registered before any run is, so that it comes after the last run has sent its rest.
+        atexit.register(forget)
     _current = Connection(find_target(os.environ, Path.cwd(), home=home, url=url, token=token, project=project))
     return _current
 

@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 CONNECT_TIMEOUT_S = 5.0
 ANSWER_TIMEOUT_S = 60.0
+RETRY_S = 3.0
 LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
 
 Content = bytes | Callable[[], Iterable[bytes]] | None
@@ -50,7 +51,7 @@ class Http:
         *,
         body: object = None,
         query: Mapping[str, Any] | None = None,
-        retry_for_s: float = 5.0,
+        retry_for_s: float = RETRY_S,
     ) -> T:
         """Sends `body` as JSON, reads the answer as `answer`. Only calls that may be repeated may be retried."""
         content = None if body is None else msgspec.json.encode(body)
@@ -65,7 +66,7 @@ class Http:
         *,
         query: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
-        retry_for_s: float = 5.0,
+        retry_for_s: float = RETRY_S,
     ) -> httpx.Response:
         """Tries again with back-off while the server is away or busy, for at most `retry_for_s` seconds. Raises TilthError."""
         deadline, pause = monotonic() + retry_for_s, 0.1
@@ -117,6 +118,9 @@ class Http:
             client, self._client = self._client, None
         if client is not None and self._pid == os.getpid():
             client.close()
+
+    def __del__(self) -> None:
+        self.close()
 
     def _connected(self) -> httpx.Client:
         with self._lock:

@@ -72,6 +72,8 @@ class Sender:
         self.raise_refusal()
         with self._changed:
             while len(self._metrics) >= MAX_WAITING and not self._closed:
+                self._hurry = True
+                self._changed.notify_all()
                 self._changed.wait(1.0)
             self._metrics.extend(metrics or ())
             self._params.update(params or {})
@@ -130,6 +132,9 @@ class Sender:
         if self._thread is None and not self._closed:
             self._thread = threading.Thread(target=self._loop, name="tilth-sender", daemon=True)
             self._thread.start()
+            if self in _in_child and "multiprocessing.util" in sys.modules:
+                # multiprocessing ends its children without atexit, but runs its own finalizers.
+                sys.modules["multiprocessing.util"].Finalize(self, self.flush, args=(30.0,), exitpriority=10)
 
     def _loop(self) -> None:
         forked = self in _in_child
@@ -260,9 +265,6 @@ def _after_fork() -> None:
     for sender in list(_senders):
         sender._reset()
         _in_child.add(sender)
-        if "multiprocessing.util" in sys.modules:
-            # multiprocessing ends its children without atexit, but runs these.
-            sys.modules["multiprocessing.util"].Finalize(sender, sender.flush, args=(30.0,), exitpriority=10)
 
 
 os.register_at_fork(after_in_child=_after_fork)
