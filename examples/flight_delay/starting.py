@@ -33,6 +33,14 @@ class Platform:
     project: str
     process: subprocess.Popen[str] | None
 
+    def login_link(self) -> str:
+        """An address that signs a browser in as the local owner, once. Raises NotStarted."""
+        headers = {"authorization": f"Bearer {self.token}"}
+        answer = httpx.post(f"{self.url}/api/v1/login-links", headers=headers, timeout=10, trust_env=False)
+        if not answer.is_success:
+            raise NotStarted(f"{self.url} gave no login link ({answer.status_code}: {answer.text[:200]})")
+        return str(answer.json()["url"])
+
     def wait(self) -> None:
         """Until the started Tilth ends; at once where it is not ours."""
         if self.process is not None:
