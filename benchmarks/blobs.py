@@ -1,24 +1,45 @@
-"""How fast bytes go into a store of blobs and out of it, beside a bare copy of the same bytes (written, synced, read and hashed).
+"""How fast bytes go into a store of blobs and out of it: one of 256 MiB, and 500 of 1 KiB sixteen at a time.
 
-    python benchmarks/blobs.py [--location DIR|s3://...] [--mib 256] [--small 500]
-
-Prints MB/s, blobs per second and the growth of the process's peak memory.
+Beside it a bare copy of the same bytes: written, synced, read and hashed without a store.
 """
 
-import argparse
+from __future__ import annotations
+
 import asyncio
 import hashlib
 import os
 import resource
-import tempfile
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from time import perf_counter
 
+from benchmarks.figures import Figure, run_script
+from benchmarks.processes import folder
 from tilth.backends.blobs import open_blobs
-from tilth.core.clock import perf
 from tilth.core.ports import Blobs
 
 MIB = 1 << 20
+
+
+def measure(quick: bool) -> list[Figure]:
+    count, little = (16, 50) if quick else (256, 500)
+    block = os.urandom(MIB)
+    with folder() as place:
+        bare_put, bare_get = bare_copy(place, block, count)
+        blobs = open_blobs(str(place / "blobs"))
+        before = peak_mb()
+        put, get = asyncio.run(large(blobs, block, count))
+        grown = peak_mb() - before
+        seconds = asyncio.run(small(blobs, little))
+        bare_seconds = bare_small(place, little)
+    megabytes, peer = count * MIB / 1e6, "bare file"
+    note = f"peak memory grew by {grown:.0f} MB"
+    return [
+        Figure(f"put a blob of {count} MiB", "MB/s", megabytes / put, None, peer, megabytes / bare_put, True, note),
+        Figure(f"get a blob of {count} MiB, verified", "MB/s", megabytes / get, None, peer, megabytes / bare_get, True),
+        Figure("put blobs of 1 KiB", "/s", little / seconds, None, f"{peer}s, synced", little / bare_seconds, True),
+    ]
 
 
 async def pieces(block: bytes, count: int) -> AsyncIterator[bytes]:
@@ -26,29 +47,39 @@ async def pieces(block: bytes, count: int) -> AsyncIterator[bytes]:
         yield number.to_bytes(8, "big") + block[8:]
 
 
-def bare_copy(folder: Path, block: bytes, count: int) -> tuple[float, float]:
+def bare_copy(place: Path, block: bytes, count: int) -> tuple[float, float]:
     """Seconds to write, hash and sync one file, and to read and hash it."""
-    started = perf()
+    started = perf_counter()
     seen = hashlib.sha256()
-    with (folder / "bare").open("wb", buffering=0) as file:
+    with (place / "bare").open("wb", buffering=0) as file:
         for number in range(count):
             piece = number.to_bytes(8, "big") + block[8:]
             seen.update(piece)
             file.write(piece)
         os.fsync(file.fileno())
-    written = perf()
-    with (folder / "bare").open("rb") as file:
+    written = perf_counter()
+    with (place / "bare").open("rb") as file:
         hashlib.file_digest(file, "sha256")
-    return written - started, perf() - written
+    return written - started, perf_counter() - written
+
+
+def bare_small(place: Path, count: int) -> float:
+    """Seconds to write and sync `count` files of 1 KiB, one after the other."""
+    started = perf_counter()
+    for number in range(count):
+        with (place / f"bare-{number}").open("wb", buffering=0) as file:
+            file.write(os.urandom(1024))
+            os.fsync(file.fileno())
+    return perf_counter() - started
 
 
 async def large(blobs: Blobs, block: bytes, count: int) -> tuple[float, float]:
-    started = perf()
+    started = perf_counter()
     stored = await blobs.put(pieces(block, count))
-    written = perf()
+    written = perf_counter()
     async for _ in blobs.open(stored.digest):
         pass
-    return written - started, perf() - written
+    return written - started, perf_counter() - written
 
 
 async def small(blobs: Blobs, count: int) -> float:
@@ -59,35 +90,14 @@ async def small(blobs: Blobs, count: int) -> float:
         async with gate:
             await blobs.put(pieces(os.urandom(1024), 1))
 
-    started = perf()
+    started = perf_counter()
     await asyncio.gather(*(one() for _ in range(count)))
-    return perf() - started
+    return perf_counter() - started
 
 
-def peak_mib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--location")
-    options.add_argument("--mib", type=int, default=256)
-    options.add_argument("--small", type=int, default=500)
-    given = options.parse_args()
-    block = os.urandom(MIB)
-    with tempfile.TemporaryDirectory() as folder:
-        bare_put, bare_get = bare_copy(Path(folder), block, given.mib)
-        blobs = open_blobs(given.location or f"{folder}/blobs")
-        before = peak_mib()
-        put, get = asyncio.run(large(blobs, block, given.mib))
-        grown = peak_mib() - before
-        seconds = asyncio.run(small(blobs, given.small))
-    megabytes = given.mib * MIB / 1e6
-    print(f"put {megabytes / put:6.0f} MB/s   bare {megabytes / bare_put:6.0f} MB/s   ratio {bare_put / put:.2f}")
-    print(f"get {megabytes / get:6.0f} MB/s   bare {megabytes / bare_get:6.0f} MB/s   ratio {bare_get / get:.2f}")
-    print(f"small blobs (1 KiB, 16 at a time): {given.small / seconds:.0f} put/s")
-    print(f"peak memory grew by {grown:.0f} MiB for a blob of {given.mib} MiB")
+def peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_script("blobs", __doc__ or "", measure))
