@@ -279,7 +279,7 @@ def test_whole_number_categories_with_missing_values_compile(late: np.ndarray, t
 
 
 def test_the_best_of_a_search_compiles(numbers: np.ndarray, positive: np.ndarray, tmp_path: Path) -> None:
-    model = GridSearchCV(HistGradientBoostingClassifier(max_iter=5), {"max_depth": [2, 4]}, cv=2).fit(numbers, positive)
+    model = GridSearchCV(HistGradientBoostingClassifier(max_iter=2), {"max_depth": [2, 3]}, cv=2).fit(numbers, positive)
     document = saved(model, tmp_path, numbers[:5])
     compiled = load_predictor(tmp_path, document)
     assert compiled.engine == "treelite"
