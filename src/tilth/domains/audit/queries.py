@@ -6,15 +6,15 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import and_, func, insert, or_, select, text, update
+from sqlalchemy import and_, bindparam, func, insert, or_, select, text, update
 
-from tilth.backends.sql import Tx, hot
+from tilth.backends.sql import Row, Tx, hot
 from tilth.core.clock import Millis
 from tilth.domains.audit.rules import ChainRow, row_hash
 from tilth.domains.audit.tables import HASHED, audit_event
 from tilth.domains.audit.types import GENESIS, AuditEvent
 
-PAGE_ROWS = 2000
+PAGE_ROWS = 1000
 
 _COLUMNS = [audit_event.c[name] for name in ("position", *HASHED, "hash")]
 _HEAD = hot(
@@ -24,6 +24,12 @@ _HEAD = hot(
     .limit(1)
 )
 _INSERT = hot(insert(audit_event))
+_CHAIN_PAGE = hot(
+    select(*[audit_event.c[name] for name in ("position", *HASHED, "previous", "hash")])
+    .where(audit_event.c.position > bindparam("after"))
+    .order_by(audit_event.c.position)
+    .limit(PAGE_ROWS)
+)
 
 
 def chain_head(tx: Tx) -> tuple[int, str]:
@@ -80,15 +86,9 @@ def seal_committed_across_projects(tx: Tx, at_most: int = PAGE_ROWS) -> int:
     return len(rows)
 
 
-def chain_page_across_projects(tx: Tx, after: int) -> list[ChainRow]:
+def chain_page_across_projects(tx: Tx, after: int) -> list[Row]:
     """At most PAGE_ROWS sealed rows with a position above `after`, in order."""
-    rows = tx.all(
-        select(audit_event.c.position, *[audit_event.c[name] for name in HASHED], audit_event.c.previous, audit_event.c.hash)
-        .where(audit_event.c.position > after)
-        .order_by(audit_event.c.position)
-        .limit(PAGE_ROWS)
-    )
-    return [ChainRow(row[0], row[1], tuple(row[1 : 1 + len(HASHED)]), row[-2], row[-1]) for row in rows]
+    return tx.all(_CHAIN_PAGE, after=after)
 
 
 def events_of_project(
@@ -156,4 +156,4 @@ def pages(read: Any) -> Iterator[ChainRow]:
     after = 0
     while rows := read(lambda tx, after=after: chain_page_across_projects(tx, after)):
         yield from rows
-        after = rows[-1].position
+        after = rows[-1][0]
