@@ -84,3 +84,7 @@ def test_a_bar_width_is_always_one_of_the_classes_of_the_sheet(value, low, span)
 def test_the_best_value_fills_its_cell_and_the_worst_shows_a_stub():
     assert [f.bar_width(v, 0.7, 0.9) for v in (0.7, 0.8, 0.9)] == [10, 55, 100]
     assert f.bar_width(math.nan, 0, 1) == 0
+
+
+def test_details_of_an_audit_event_read_as_one_line():
+    assert f.in_words({"to": 2, "from": None, "scopes": ["read", "write"], "note": ""}) == "scopes read, write · to 2"

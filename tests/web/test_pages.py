@@ -329,3 +329,11 @@ def test_static_files_are_kept_for_ever_and_unknown_ones_are_refused(client):
     assert answer.headers["content-type"] == "text/css; charset=utf-8"
     assert client.get(sheet[1].replace("tilth.css", "../web/render.py")).status_code == 404
     assert client.get("/static/old/tilth.css").headers["cache-control"] == "no-cache"
+
+
+def test_the_chain_is_verified_from_the_page(client):
+    client.post("/p/default/settings/description", data={"description": "flights"})
+    answer = client.post("/p/default/audit/verify")
+    assert answer.status_code == 200
+    assert re.search(r"\d+ rows and \d+ signed checkpoints hold", answer.text)
+    assert '<span class="pill ok">intact</span>' in answer.text

@@ -153,6 +153,17 @@ def digest(text: str | None, chars: int = 12) -> str:
     return "–" if not text else text[:chars]
 
 
+def in_words(detail: dict[str, object]) -> str:
+    """Details of an audit event on one line: `from 1 · to 2`; what is empty is left out."""
+    parts = []
+    for key, value in sorted(detail.items()):
+        if value in (None, "", [], {}):
+            continue
+        text = ", ".join(str(item) for item in value) if isinstance(value, (list, tuple)) else str(value)
+        parts.append(f"{key.replace('_', ' ')} {text}")
+    return " · ".join(parts)
+
+
 def bar_width(value: float | None, low: float, high: float) -> int:
     """Width class of an inline bar, 0 to 100 in steps of 5. The lowest value of a column still shows a stub."""
     if value is None or not math.isfinite(value):

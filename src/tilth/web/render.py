@@ -79,6 +79,7 @@ def environment() -> Environment:
         "size",
         "percent",
         "rate",
+        "in_words",
         "milliseconds",
         "metric",
         "part",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tilth.web.pages import artifacts, audit, deployments, entry, models, overview, run, runs, settings
+from tilth.web.pages import artifacts, audit, deployments, entry, models, overview, run, run_values, runs, settings
 from tilth.web.statics import static_file
 
 routes: list[Any] = [
@@ -12,6 +12,7 @@ routes: list[Any] = [
     *entry.routes,
     *overview.routes,
     *runs.routes,
+    *run_values.routes,
     *run.routes,
     *artifacts.routes,
     *models.routes,

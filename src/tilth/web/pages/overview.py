@@ -107,6 +107,9 @@ async def overview_page(request: Asked, access: AccessTo[None]) -> Response[str]
         models=seen.models,
         deployments=seen.deployments,
         first_commands=FIRST_COMMANDS,
+        deploy_command=f"tilth deploy {seen.models[0].name}@champion --wait"
+        if seen.models
+        else "tilth deploy MODEL@champion --wait",
         snippets=[
             ("Environment", 'eval "$(tilth env)"'),
             ("CLI", "tilth status"),

@@ -27,7 +27,8 @@ from tilth.web.formatting import metric as metric_text
 from tilth.web.metric_names import charts_of, is_system, lower_is_better, ranked
 from tilth.web.pages.artifacts import FileView, file_view, read_text
 from tilth.web.pages.frame import Asked, back, curl, may, project_url, read_form, shell
-from tilth.web.pages.runs import Tile, series_of
+from tilth.web.pages.run_values import series_of
+from tilth.web.pages.runs import Tile
 from tilth.web.render import page
 from tilth.web.run_table import duration_of
 from tilth.wire.registry import LoggedModelView
