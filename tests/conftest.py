@@ -7,12 +7,15 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 import pytest
+import uvicorn
 
 from tilth.core.home import ServerFile, read_server_file
 
@@ -38,26 +41,52 @@ def migrated_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
+class Answering:
+    """The control app on a port of its own, in a thread: real sockets, real HTTP, one process."""
+
+    def __init__(self, app: object) -> None:
+        from tilth.app.server import ControlServer, bind
+
+        self._socket = bind("127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        config = uvicorn.Config(app, http="httptools", lifespan="off", log_config=None, timeout_graceful_shutdown=1)  # type: ignore[arg-type]
+        self._server = ControlServer(config)
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
+        self._thread.start()
+        while not self._server.started:
+            time.sleep(0.002)
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(10)
+        self._socket.close()
+
+
 @dataclass
 class Installation:
-    """The control app of one home, in process. `client` acts as the local owner in project `default`."""
+    """The control app of one home. `client` acts as the local owner in project `default`."""
 
     system: object
-    client: httpx.Client
+    answering: Answering
     owner_token: str
     home: Path
     clients: list[httpx.Client] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.client = self.as_(self.owner_token)
+
+    @property
+    def url(self) -> str:
+        return self.answering.url
+
     def as_(self, token: str | None) -> httpx.Client:
         """A client with other credentials, or with none."""
         headers = {"authorization": f"Bearer {token}"} if token else {}
-        client = _in_process(self.client.app, headers)  # type: ignore[attr-defined]
+        client = httpx.Client(base_url=self.url, headers=headers, timeout=30)
         self.clients.append(client)
         return client
 
-    def member(
-        self, name: str, role: str, project: str = "default", scopes: tuple[str, ...] = ("read", "write", "predict", "manage")
-    ) -> str:
+    def member(self, name: str, role: str, project: str = "default", scopes: tuple[str, ...] = ALL_SCOPES) -> str:
         """Makes a user with a role and returns a token of his."""
         assert self.client.post("/api/v1/users", json={"name": name}).status_code == 201
         if role:
@@ -68,15 +97,13 @@ class Installation:
     def token(self, **fields: object) -> str:
         answer = self.client.post("/api/v1/tokens", json={"name": "test", **fields})
         assert answer.status_code == 201, answer.text
-        return answer.json()["secret"]
+        return str(answer.json()["secret"])
 
-
-def _in_process(app: object, headers: dict[str, str]) -> httpx.Client:
-    from litestar.testing import TestClient
-
-    client = TestClient(app, base_url="http://127.0.0.1:8700", raise_server_exceptions=False)  # type: ignore[arg-type]
-    client.headers.update(headers)
-    return client
+    def stop(self) -> None:
+        for client in self.clients:
+            client.close()
+        self.answering.stop()
+        self.system.database.close()  # type: ignore[attr-defined]
 
 
 @pytest.fixture
@@ -95,16 +122,13 @@ def install(migrated_home: Path, tmp_path: Path) -> Iterator[Callable[..., Insta
         settings = load_settings(home, environ={}, flags=flags)
         system = build(settings, control_url="http://127.0.0.1:8700", serve_url="http://127.0.0.1:8701")
         local = ensure_local_identity(system.database, home, settings.project_name)
-        app = create_app(system)
-        installation = Installation(system, _in_process(app, {"authorization": f"Bearer {local.token}"}), local.token, home)
+        installation = Installation(system, Answering(create_app(system)), local.token, home)
         made.append(installation)
         return installation
 
     yield make
     for installation in made:
-        for client in [*installation.clients, installation.client]:
-            client.close()
-        installation.system.database.close()  # type: ignore[attr-defined]
+        installation.stop()
 
 
 @pytest.fixture

@@ -37,7 +37,8 @@ def main() -> int:
         logging.basicConfig(
             level=settings.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
         )
-        logging.getLogger("httpx").setLevel(logging.WARNING)
+        for talkative in ("httpx", "alembic"):
+            logging.getLogger(talkative).setLevel(logging.WARNING)
         listening = adopt(arguments.fd) if arguments.fd is not None else bind(settings.host, settings.port)
         _run(settings, listening, arguments.ready_fd)
     except TilthError as error:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Any
 
 from litestar import Litestar
 from litestar.config.compression import CompressionConfig
 from litestar.datastructures import State
 
-from tilth import __version__
 from tilth.app.http import error_handlers
 from tilth.app.protection import Protection
 from tilth.app.wiring import System
@@ -21,13 +21,14 @@ from tilth.guard import DATABASE, GATE, AccessTo, Permission, dependencies, get,
 from tilth.web import render_error
 from tilth.web import routes as pages
 
+VERSION = version("tilth")
 MAX_BODY_BYTES = 10_000_000
 
 
 @get("/api/v1/health", permission=Permission.PUBLIC)
 async def health(access: AccessTo[None]) -> dict[str, str]:
     """Answers once the control process takes requests."""
-    return {"status": "ok", "version": __version__}
+    return {"status": "ok", "version": VERSION}
 
 
 def create_app(system: System) -> Protection:

@@ -6,7 +6,15 @@ import re
 
 import pytest
 
-ORIGIN = {"origin": "http://127.0.0.1:8700"}
+FOREIGN = (
+    {},
+    {"origin": "http://evil.example"},
+    {"origin": "null"},
+    {"origin": "http://127.0.0.1:1"},
+    {"sec-fetch-site": "cross-site"},
+    {"sec-fetch-site": "same-site"},
+    {"sec-fetch-site": "none"},
+)
 
 
 def message(answer) -> str:
@@ -17,7 +25,7 @@ def signed_in(installation):
     """A browser without a token that has used a one-time link."""
     link = installation.client.post("/api/v1/login-links").json()["url"]
     browser = installation.as_(None)
-    assert browser.get(link.removeprefix("http://127.0.0.1:8700"), follow_redirects=False).status_code == 303
+    assert browser.get(link, follow_redirects=False).status_code == 303
     return browser
 
 
@@ -94,9 +102,7 @@ def test_an_expired_token_is_refused(install):
     assert found_at(now() + DAY + 1000) is None
 
 
-@pytest.mark.parametrize(
-    "header", ["Bearer", "Bearer x", "Basic !!!", "Bearer tilth_aaaaaaaa_" + "a" * 43, "Digest a", "Bearer \x7f"]
-)
+@pytest.mark.parametrize("header", ["Bearer", "Bearer x", "Basic !!!", "Bearer tilth_aaaaaaaa_" + "a" * 43, "Digest a"])
 def test_bad_credentials_are_a_401_with_a_next_step(installation, header):
     answer = installation.as_(None).get("/api/v1/whoami", headers={"authorization": header})
     assert answer.status_code == 401
@@ -112,13 +118,13 @@ def test_a_token_is_taken_as_a_basic_password_too(installation):
 def test_a_link_signs_in_once(installation):
     browser = signed_in(installation)
     assert browser.get("/api/v1/whoami").json()["org_role"] == "admin"
-    link = installation.client.post("/api/v1/login-links").json()["url"].removeprefix("http://127.0.0.1:8700")
+    link = installation.client.post("/api/v1/login-links").json()["url"]
     assert installation.as_(None).get(link, follow_redirects=False).status_code == 303
     assert installation.as_(None).get(link, follow_redirects=False).status_code == 401
 
 
 def test_the_session_cookie_is_out_of_reach_of_scripts(installation):
-    link = installation.client.post("/api/v1/login-links").json()["url"].removeprefix("http://127.0.0.1:8700")
+    link = installation.client.post("/api/v1/login-links").json()["url"]
     cookie = installation.as_(None).get(link, follow_redirects=False).headers["set-cookie"].lower()
     assert "httponly" in cookie
     assert "samesite=lax" in cookie
@@ -126,28 +132,19 @@ def test_the_session_cookie_is_out_of_reach_of_scripts(installation):
 
 def test_signing_out_ends_the_session(installation):
     browser = signed_in(installation)
-    assert browser.post("/logout", headers=ORIGIN, follow_redirects=False).status_code == 303
+    assert browser.post("/logout", headers={"origin": installation.url}, follow_redirects=False).status_code == 303
     assert browser.get("/api/v1/whoami").status_code == 401
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {},
-        {"origin": "http://evil.example"},
-        {"origin": "null"},
-        {"origin": "http://127.0.0.1:8701"},
-        {"sec-fetch-site": "cross-site", **ORIGIN},
-        {"sec-fetch-site": "same-site", **ORIGIN},
-        {"sec-fetch-site": "none", **ORIGIN},
-    ],
-)
+@pytest.mark.parametrize("headers", FOREIGN)
 def test_a_foreign_page_cannot_use_the_cookie_for_a_change(installation, headers):
     browser = signed_in(installation)
-    refused = browser.post("/api/v1/projects", json={"name": "planted"}, headers=headers)
+    own = {"origin": installation.url}
+    named = own if "sec-fetch-site" in headers else {}
+    refused = browser.post("/api/v1/projects", json={"name": "planted"}, headers={**named, **headers})
     assert refused.status_code == 403
     assert refused.json()["error"]["code"] == "cross_site_request"
-    assert browser.post("/api/v1/projects", json={"name": "meant"}, headers=ORIGIN).status_code == 201
+    assert browser.post("/api/v1/projects", json={"name": "meant"}, headers=own).status_code == 201
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:8700", "", "localhost.evil:8700", "127.0.0.1:x"])
