@@ -9,6 +9,7 @@ from litestar import Litestar
 from litestar.config.compression import CompressionConfig
 from litestar.datastructures import State
 
+from tilth.app import operations
 from tilth.app.http import error_handlers
 from tilth.app.protection import Protection
 from tilth.app.wiring import System
@@ -41,6 +42,7 @@ def create_routes(system: System) -> Litestar:
     app = Litestar(
         route_handlers=[
             health,
+            *operations.routes,
             *identity.routes,
             *audit.routes,
             *tracking.routes,
