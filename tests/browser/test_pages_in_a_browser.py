@@ -101,7 +101,7 @@ def test_a_deployment_shows_its_latency_against_the_budget(tab):
     page = tab().open("/p/default/deployments/late")
     assert page.locator(".title .pill").inner_text() == "live"
     assert "budget 20 ms" in (page.locator("svg.chart").text_content() or "")
-    assert page.locator("pre", has_text="dataframe_records").count() == 1
+    assert page.locator("main pre", has_text="dataframe_records").count() == 1
 
 
 def test_a_command_is_copied_by_its_button(chromium, tab):
@@ -138,6 +138,15 @@ def test_a_stranger_is_shown_how_to_sign_in(tab):
     assert answer is not None
     assert answer.status == 401
     assert page.get_by_text("tilth open", exact=True).count() == 1
+
+
+def test_signing_out_ends_the_session(tab):
+    page = tab().open("/p/default/audit")
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url(re.compile("/login$"))
+    answer = page.goto(page.url.replace("/login", "/p/default"))
+    assert answer is not None
+    assert answer.status == 401
 
 
 NAMELESS = """() => [...document.querySelectorAll('input:not([type=hidden]), select, textarea, button, summary, img, svg[role=img]')]

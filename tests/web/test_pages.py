@@ -337,3 +337,14 @@ def test_the_chain_is_verified_from_the_page(client):
     assert answer.status_code == 200
     assert re.search(r"\d+ rows and \d+ signed checkpoints hold", answer.text)
     assert '<span class="pill ok">intact</span>' in answer.text
+
+
+def test_every_address_to_copy_is_answered(client):
+    run_id = start_run(client, "copied", auc=0.7)
+    pages = ["/p/default", "/p/default/runs?q=auc>0.5&order=metrics.auc+desc", f"/p/default/runs/{run_id}", "/p/default/models"]
+    for page in [*pages, "/p/default/deployments", "/p/default/audit"]:
+        found = re.findall(r"\$TILTH_URL([^&\"]*(?:&amp;[^&\"]*)*)&#34;", client.get(page).text)
+        assert found, page
+        for address in found:
+            answer = client.get(address.replace("&amp;", "&"))
+            assert answer.status_code == 200, (address, answer.text)

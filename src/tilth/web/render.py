@@ -56,6 +56,7 @@ class Shell:
     projects: Sequence[str] = ()
     search: str = ""
     notice: Notice | None = None
+    by_session: bool = False
 
 
 def environment() -> Environment:

@@ -104,6 +104,7 @@ async def shell(
         projects=[known.name for known in projects if known.archived is None],
         search=search,
         notice=Notice(done) if done else None,
+        by_session=principal.by_cookie,
     )
 
 

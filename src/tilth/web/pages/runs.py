@@ -290,7 +290,9 @@ def _remember_columns(request: Asked, question: Question, base: str, project: st
 
 
 def _snippets(project: str, question: Question) -> list[tuple[str, str]]:
-    asked = with_query(f"/api/v1/p/{project}/runs", filter=question.text, order=question.order_text)
+    asked = with_query(
+        f"/api/v1/p/{project}/runs", filter=question.text, order_by=question.order_text, experiment=question.experiment
+    )
     filtered = f" --filter '{question.text}'" if question.text else ""
     return [("CLI", f"tilth run list --project {project}{filtered} --json"), ("curl", curl(asked))]
 
