@@ -39,7 +39,7 @@ def expected(person: str, least: str, *, in_project: bool) -> str:
 
 def seen(answer) -> str:
     """What the guard did; what the handler did with a thing that does not exist counts as admitted."""
-    if answer.status_code == 401 and "older than 5 minutes" in answer.text:
+    if answer.request.url.path.startswith("/login/"):
         return ADMITTED  # The route that takes one-time links refused the link, not the caller.
     if answer.status_code in (401, 403):
         return str(answer.status_code)

@@ -26,7 +26,7 @@ from tilth.core.home import ServerFile
 
 STARTUP_ERROR = 3
 """Exit code that tells the supervisor: starting again would fail the same way; the last line of stderr says why."""
-PR_SET_PDEATHSIG = 1
+PR_SET_PDEATHSIG, PR_GET_PDEATHSIG = 1, 2
 
 
 def main() -> int:
@@ -80,8 +80,14 @@ def _address(scheme: str, host: str, port: int) -> str:
 
 
 def _die_with_parent() -> None:
-    """The kernel ends this process when the supervisor ends, however it ends."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    """The kernel ends this process when the supervisor ends, however it ends.
+
+    The supervisor arms SIGKILL before it starts us, which a process that hangs cannot ignore: that one stays.
+    """
+    libc, armed = ctypes.CDLL(None, use_errno=True), ctypes.c_int(0)
+    libc.prctl(PR_GET_PDEATHSIG, ctypes.byref(armed))
+    if not armed.value:
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _arguments() -> argparse.Namespace:

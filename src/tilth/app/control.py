@@ -52,7 +52,9 @@ def create_routes(system: System) -> Litestar:
         ],
         dependencies=dependencies(),
         exception_handlers=error_handlers(render_error),
-        compression_config=CompressionConfig(backend="gzip", gzip_compress_level=5, minimum_size=1024),
+        compression_config=CompressionConfig(
+            backend="gzip", gzip_compress_level=5, minimum_size=1024, exclude_opt_key="tilth_uncompressed"
+        ),
         request_max_body_size=MAX_BODY_BYTES,
         state=State(_state(system)),
         # Litestar would set the root logger to INFO and log each request; `app.logs` decides that here.
