@@ -165,12 +165,17 @@ class Server:
         return subprocess.run(command, capture_output=True, text=True, env=self.environment, timeout=120, **options)  # type: ignore[call-overload, no-any-return]
 
     def stop(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
         try:
             return self.process.wait(15)
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
+        finally:
+            for stream in (self.process.stdout, self.process.stderr):
+                if stream is not None:
+                    stream.close()
 
 
 def start_server(home: Path, *arguments: str, environment: dict[str, str] | None = None) -> Server:
@@ -203,5 +208,4 @@ def fresh_server(tmp_path: Path) -> Iterator[Server]:
     """A server of the test's own, which it may stop or kill."""
     server = start_server(tmp_path / "home")
     yield server
-    if server.process.poll() is None:
-        server.stop()
+    server.stop()

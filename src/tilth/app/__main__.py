@@ -15,7 +15,7 @@ import uvloop
 
 from tilth.app.bootstrap import ensure_local_identity
 from tilth.app.control import create_app
-from tilth.app.home import lock_home, prepare_home, remove_server_file, write_server_file
+from tilth.app.home import lock_home, prepare_home, remove_server_file, starting_alone, write_server_file
 from tilth.app.schema import prepare_database
 from tilth.app.server import adopt, bind, last_words, serve
 from tilth.app.settings import Settings, load_settings
@@ -40,7 +40,7 @@ def main() -> int:
         for talkative in ("httpx", "alembic"):
             logging.getLogger(talkative).setLevel(logging.WARNING)
         listening = adopt(arguments.fd) if arguments.fd is not None else bind(settings.host, settings.port)
-        _run(settings, listening, arguments.ready_fd)
+        _run(settings, listening, arguments.ready_fd, supervised=arguments.fd is not None)
     except TilthError as error:
         sys.stderr.write(f"error: {error}\n")
         return STARTUP_ERROR
@@ -50,7 +50,7 @@ def main() -> int:
     return 0
 
 
-def _run(settings: Settings, listening: socket.socket, ready_fd: int | None) -> None:
+def _run(settings: Settings, listening: socket.socket, ready_fd: int | None, *, supervised: bool) -> None:
     home = prepare_home(settings.home, on_sqlite=settings.on_sqlite)
     # On SQLite one process owns the file; on PostgreSQL several control processes may share a home.
     lock = lock_home(home) if settings.on_sqlite else None
@@ -60,16 +60,19 @@ def _run(settings: Settings, listening: socket.socket, ready_fd: int | None) -> 
     prepare_database(settings)
     system = build(settings, control_url=control_url, serve_url=serve_url)
     try:
-        local = ensure_local_identity(system.database, home, settings.project_name)
         app = create_app(system)
+        with starting_alone(home):
+            local = ensure_local_identity(system.database, home, settings.project_name)
+            write_server_file(home, ServerFile(control_url, serve_url, local.token, local.project.name, os.getpid(), now()))
     except BaseException:
         last_words(system)
         raise
-    write_server_file(home, ServerFile(control_url, serve_url, local.token, local.project.name, os.getpid(), now()))
     try:
         uvloop.run(serve(system, app, listening, ready_fd))
     finally:
-        remove_server_file(home, os.getpid())
+        # The supervisor starts this process again at the same address; it takes the file away when it ends itself.
+        if not supervised:
+            remove_server_file(home, os.getpid())
         if lock is not None:
             lock.release()
 

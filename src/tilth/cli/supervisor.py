@@ -22,7 +22,7 @@ from tilth.cli.children import Child, Log, Spec
 from tilth.cli.ports import listen
 from tilth.core import clock
 from tilth.core.errors import TilthError
-from tilth.core.home import LOGS_FOLDER
+from tilth.core.home import LOGS_FOLDER, SERVER_FILE
 
 STARTUP_ERROR = 3
 """A child that ends with this code says on its last line of stderr why no other start would do better."""
@@ -235,7 +235,11 @@ def supervise(plan: Plan) -> int:
         say(f"error: {error}")
         return 1
     url = address(plan.host, controls[0].getsockname()[1], plan.scheme)
-    return Supervisor(specs_of(plan, controls, workers), plan.home / LOGS_FOLDER, url).run()
+    try:
+        return Supervisor(specs_of(plan, controls, workers), plan.home / LOGS_FOLDER, url).run()
+    finally:
+        # Control wrote where it answers; from now on nothing answers there.
+        (plan.home / SERVER_FILE).unlink(missing_ok=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
