@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -159,6 +161,19 @@ def lock_holder(home: Path, name: str = UP_LOCK_FILE) -> int | None:
     finally:
         os.close(descriptor)
     return None
+
+
+@contextlib.contextmanager
+def starting_alone(home: Path) -> Iterator[None]:
+    """Lets the control processes of a home (several, on PostgreSQL) make its first tokens one after the other: each of two that did so
+    at once would revoke what the other has just written into the home. The kernel drops the lock when its holder ends.
+    """
+    descriptor = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def write_server_file(home: Path, server: ServerFile) -> None:

@@ -21,15 +21,21 @@ new_event_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
 with contextlib.suppress(ImportError):  # uvloop is not built for every platform
     from uvloop import new_event_loop
 
-PR_SET_PDEATHSIG = 1
+PR_SET_PDEATHSIG, PR_GET_PDEATHSIG = 1, 2
 
 
 def die_with_parent() -> None:
-    """A worker that outlives its supervisor would hold the port. Linux only; elsewhere the supervisor's own clean-up must do."""
+    """A worker that outlives its supervisor would hold the port. Linux only; elsewhere the supervisor's own clean-up must do.
+
+    The supervisor arms SIGKILL before it starts us, which a process that hangs cannot ignore: that one stays.
+    """
     if sys.platform != "linux":
         return
     parent = os.getppid()
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    libc, armed = ctypes.CDLL(None), ctypes.c_int(0)
+    libc.prctl(PR_GET_PDEATHSIG, ctypes.byref(armed), 0, 0, 0)
+    if not armed.value:
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != parent:
         sys.exit("the supervisor is gone")
 

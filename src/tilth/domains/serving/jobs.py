@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -13,6 +15,7 @@ import msgspec
 from tilth.backends.sql import Database, Tx
 from tilth.core.clock import Clock
 from tilth.core.ids import new_id
+from tilth.core.killpoints import reach
 from tilth.domains.serving.queries import plane_deployments_across_projects
 from tilth.domains.serving.rules.liveness import leased
 from tilth.wire.plane import STATE_PATH, STATUS_FOLDER, PlaneDeployment, PlaneState, PlaneToken, WorkerStatus
@@ -26,7 +29,8 @@ class PlanePublisher:
     """Writes `plane/state.json` of a home whenever what the model servers must know has changed.
 
     tokens: the credentials with the scope `predict`. The file appears by rename after its bytes are synced, so that a worker reads an
-    old state or a new one. Its sequence grows over restarts and even over the loss of the file. Thread-safe.
+    old state or a new one. Its sequence grows over restarts and even over the loss of the file. Thread-safe; several control processes
+    may publish into one home.
     """
 
     def __init__(
@@ -38,28 +42,40 @@ class PlanePublisher:
         self._control_url = control_url
         self._tokens = tokens
         self._lock = threading.Lock()
-        self._published: PlaneState | None = None
+        self._sequence = 0
 
     def publish_if_changed(self) -> bool:
         """True if a new state was written. Blocks: call it from a worker thread, each second and after every change."""
-        with self._lock:
-            last = self._published or read_state(self._path)
+        # The database is read under the lock: what a slower process read before would otherwise replace what a faster one wrote since.
+        with self._lock, _alone(self._path):
+            last = read_state(self._path)
             deployments, tokens = self._db.read_blocking(self._wanted)
             wanted = PlaneState(0, 0, self._control_url, deployments, tokens)
-            if last is not None and self._path.exists() and _contents(last) == _contents(wanted):
-                self._published = last
+            self._sequence = max(self._sequence, last.sequence if last is not None else 0)
+            if last is not None and _contents(last) == _contents(wanted):
                 return False
             moment = self._clock()
             # Never smaller than the time: a state after a lost or damaged file is still newer than what workers saw.
-            sequence = max(moment, last.sequence + 1 if last else 0)
-            state = msgspec.structs.replace(wanted, sequence=sequence, written=moment)
+            self._sequence = max(moment, self._sequence + 1)
+            state = msgspec.structs.replace(wanted, sequence=self._sequence, written=moment)
             write_synced(self._path, msgspec.json.encode(state))
-            self._published = state
             return True
 
     def _wanted(self, tx: Tx) -> tuple[tuple[PlaneDeployment, ...], tuple[PlaneToken, ...]]:
         tokens = sorted(self._tokens(tx), key=lambda token: token.sha256)
         return plane_deployments_across_projects(tx), tuple(tokens)
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Lets one process at a time replace `path`, by a lock on its folder, which the kernel drops when the holder ends, however it ends."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _contents(state: PlaneState) -> PlaneState:
@@ -86,7 +102,9 @@ def write_synced(path: Path, content: bytes) -> None:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
+        reach("state_before_rename")
         temporary.replace(path)
+        reach("state_after_rename")
     finally:
         temporary.unlink(missing_ok=True)
     folder = os.open(path.parent, os.O_RDONLY)

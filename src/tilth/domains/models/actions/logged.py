@@ -12,6 +12,7 @@ from tilth.core.clock import now
 from tilth.core.errors import TooLarge
 from tilth.core.hashing import FileEntry, Manifest
 from tilth.core.ids import ProjectId, new_logged_model_id
+from tilth.core.killpoints import reach
 from tilth.core.names import check_artifact_path, check_name
 from tilth.domains.audit.actions import record
 from tilth.domains.models.queries import facts, logged
@@ -109,6 +110,7 @@ def seal(
         return model
     if model.status != "pending" or Manifest.of(logged.files_of(tx, project_id, model.id)) != manifest:
         raise ModelSealed(model.id, model.status if model.status != "pending" else "being uploaded elsewhere")
+    reach("model_before_seal")
     logged.update_logged_model(
         tx,
         project_id,
@@ -120,6 +122,7 @@ def seal(
         flavour=flavour,
         document=msgspec.to_builtins(document) if document is not None else None,
     )
+    reach("model_after_seal")
     record(
         tx,
         actor,
