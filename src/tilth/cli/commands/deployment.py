@@ -56,7 +56,7 @@ def deploy(caller: Caller, reference: str, name: str | None, wait: bool, timeout
 
 
 @click.group(
-    epilog="\b\nExamples:\n  tilth deployment list\n  tilth deployment show flight-delay\n  tilth deployment delete flight-delay\n"
+    epilog="\b\nExamples:\n  tilth deployment list\n  tilth deployment show flight-delay\n  tilth deployment rollback flight-delay --wait\n"
 )
 def deployment() -> None:
     """Deployments: model versions behind prediction addresses. `tilth deploy` makes and changes them."""
@@ -91,6 +91,27 @@ def show_deployment(caller: Caller, name: str) -> None:
     caller.show_rows(row["status"]["workers"], WORKER_COLUMNS, "no model server answers; see `tilth logs serve`")
     click.echo()
     caller.show_rows(found["generations"], GENERATION_COLUMNS, "no generations")
+
+
+@deployment.command(
+    "rollback",
+    epilog="\b\nExamples:\n  tilth deployment rollback flight-delay --wait\n  tilth deployment rollback flight-delay --to 3\n",
+)
+@click.argument("name")
+@click.option("--to", "generation", type=click.IntRange(1), help="Generation (default: the last of another version).")
+@click.option("--note", default="", help="Why; shown with the new generation.")
+@click.option("--wait", is_flag=True, help="Wait until every model server serves it.")
+@click.option("--timeout-s", type=click.FloatRange(1, 3600), default=120, show_default=True, help="How long to wait.")
+@shared()
+def roll_back(caller: Caller, name: str, generation: int | None, note: str, wait: bool, timeout_s: float) -> None:
+    """Serve the version of an earlier generation again, pinned: the deployment no longer follows its alias."""
+    with Api(caller.target()) as api:
+        path = api.in_project("deployments", name)
+        state: dict[str, Any] = api.call("POST", f"{path}/rollback", {"to_generation": generation, "note": note})
+        if wait:
+            state = _wait_live(api, f"{path}/wait", name, state["generation"], timeout_s, quiet=caller.as_json)
+    verb = "is live" if wait else "is live in a moment"
+    caller.done(f"deployment {name} is back at version {state['version']} of {state['model']}, which {verb}", state)
 
 
 @deployment.command("delete")
