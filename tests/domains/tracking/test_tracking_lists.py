@@ -3,33 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from tilth.backends.sql import Database
+from tilth.core.actors import Actor
+from tilth.core.clock import now
 from tilth.core.ids import ProjectId
-from tilth.domains.tracking import queries
+from tilth.domains.tracking import actions, queries
 from tilth.domains.tracking.rules.filters import parse_filter, parse_order
-from tilth.wire.tracking import LogBatch
+from tilth.wire.tracking import LogBatch, MetricPoint, RunCreate
+
+PROJECT = ProjectId("3" * 32)
+ANNA = Actor(id="a" * 32, name="anna", kind="user", via="token:1")
+
+
+@pytest.fixture(scope="module")
+def db(either_db: Database) -> Database:
+    """Three runs in a project, and one in another."""
+
+    def start(project: ProjectId, **wanted: Any) -> str:
+        return either_db.write_blocking(lambda tx: actions.create_run(tx, ANNA, project, RunCreate(**wanted)))
+
+    def log(run_id: str, **metrics: Any) -> None:
+        batch = LogBatch(metrics=[MetricPoint(key, value) for key, value in metrics.items()])
+        either_db.write_blocking(lambda tx: actions.log(tx, PROJECT, run_id, batch, now()))
+
+    oak = start(
+        PROJECT, name="red-oak", started=1_000, experiment="trees", params={"depth": "7", "opt": "adam"}, tags={"team": "Churn"}
+    )
+    elm_params = {"depth": "10", "opt": "sgd 50%"}
+    elm = start(PROJECT, name="old-elm", started=2_000, experiment="trees", params=elm_params, tags={"team": "fraud"})
+    fern = start(PROJECT, name="wet-fern", started=3_000, experiment="herbs", params={"depth": "deep"})
+    start(ProjectId("4" * 32), name="foreign-oak", started=4_000, params={"depth": "7"})
+    log(oak, auc=0.9)
+    log(elm, auc=0.7, loss="Infinity")
+    log(fern, auc="NaN", auto=3.0)
+    return either_db
 
 
 @pytest.fixture
-def names(db: Database, project: ProjectId, start: Callable[..., str], log: Callable[..., None]) -> Callable[..., list[str]]:
-    """Three runs; asks for the names of those that a filter finds, in an order."""
-    oak = start(name="red-oak", started=1_000, experiment="trees", params={"depth": "7", "opt": "adam"}, tags={"team": "Churn"})
-    elm = start(
-        name="old-elm", started=2_000, experiment="trees", params={"depth": "10", "opt": "sgd 50%"}, tags={"team": "fraud"}
-    )
-    fern = start(name="wet-fern", started=3_000, experiment="herbs", params={"depth": "deep"})
-    log(oak, auc=0.9)
-    log(elm, auc=0.7, loss="Infinity")
-    log(fern, LogBatch(), auc=0.0)
-    log(fern, auc="NaN", auto=3.0)
+def names(db: Database) -> Callable[..., list[str]]:
+    """Asks for the names of the runs that a filter finds, in an order."""
 
-    def ask(filter: str = "", order: str = "start_time", **options: object) -> list[str]:
-        page = db.read_blocking(
-            lambda tx: queries.runs_page(tx, project, terms=parse_filter(filter), order=parse_order(order), **options)  # type: ignore[arg-type]
-        )
+    def ask(filter: str = "", order: str = "start_time", **options: Any) -> list[str]:
+        terms, by = parse_filter(filter), parse_order(order)
+        page = db.read_blocking(lambda tx: queries.runs_page(tx, PROJECT, terms=terms, order=by, **options))
         assert page.total >= len(page.runs)
         return [run.name for run in page.runs]
 
@@ -97,23 +117,23 @@ def test_pages_follow_each_other(names: Callable[..., list[str]]) -> None:
     assert names(limit=2) + names(limit=2, offset=2) == names()
 
 
-def test_the_total_is_that_of_the_filter(db: Database, project: ProjectId, names: Callable[..., list[str]]) -> None:
-    page = db.read_blocking(lambda tx: queries.runs_page(tx, project, terms=parse_filter("auc>=0.7"), limit=1))
+def test_the_total_is_that_of_the_filter(db: Database) -> None:
+    page = db.read_blocking(lambda tx: queries.runs_page(tx, PROJECT, terms=parse_filter("auc>=0.7"), limit=1))
     assert (len(page.runs), page.total, page.capped, page.total_text) == (1, 2, False, "2")
 
 
-def test_columns_of_many_runs_come_at_once(db: Database, project: ProjectId, names: Callable[..., list[str]]) -> None:
-    page = db.read_blocking(lambda tx: queries.runs_page(tx, project, order=parse_order("start_time")))
+def test_columns_of_many_runs_come_at_once(db: Database) -> None:
+    page = db.read_blocking(lambda tx: queries.runs_page(tx, PROJECT, order=parse_order("start_time")))
     ids = [run.id for run in page.runs]
-    params = db.read_blocking(lambda tx: queries.params_of(tx, project, ids))
+    params = db.read_blocking(lambda tx: queries.params_of(tx, PROJECT, ids))
     assert [params[run_id]["depth"] for run_id in ids] == ["7", "10", "deep"]
-    assert db.read_blocking(lambda tx: queries.tags_of(tx, project, ids))[ids[0]] == {"team": "Churn"}
-    assert db.read_blocking(lambda tx: queries.latest_metrics(tx, project, ids, ["auc"]))[ids[0]] == {"auc": 0.9}
-    assert db.read_blocking(lambda tx: queries.metric_keys(tx, project, ids)) == ["auc", "auto", "loss"]
-    assert db.read_blocking(lambda tx: queries.known_keys(tx, project, "param")) == ["depth", "opt"]
+    assert db.read_blocking(lambda tx: queries.tags_of(tx, PROJECT, ids))[ids[0]] == {"team": "Churn"}
+    assert db.read_blocking(lambda tx: queries.latest_metrics(tx, PROJECT, ids, ["auc"]))[ids[0]] == {"auc": 0.9}
+    assert db.read_blocking(lambda tx: queries.metric_keys(tx, PROJECT, ids)) == ["auc", "auto", "loss"]
+    assert db.read_blocking(lambda tx: queries.known_keys(tx, PROJECT, "param")) == ["depth", "opt"]
 
 
-def test_recent_and_running_runs_are_listed(db: Database, project: ProjectId, names: Callable[..., list[str]]) -> None:
-    recent = db.read_blocking(lambda tx: queries.recent_runs(tx, project, 2))
+def test_recent_and_running_runs_are_listed(db: Database) -> None:
+    recent = db.read_blocking(lambda tx: queries.recent_runs(tx, PROJECT, 2))
     assert [run.name for run in recent] == ["wet-fern", "old-elm"]
-    assert len(db.read_blocking(lambda tx: queries.running_runs(tx, project))) == 3
+    assert len(db.read_blocking(lambda tx: queries.running_runs(tx, PROJECT))) == 3

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from sqlalchemy import text
 
 from tilth.backends.sql import Database
@@ -153,33 +151,6 @@ def test_nan_and_infinities_are_legal_metrics(start: Start, log: Log, detail: An
     assert (values["up"], values["down"]) == (math.inf, -math.inf)
     (up,) = db.read_blocking(lambda tx: queries.metric_histories(tx, project, run_id, ["up"])).values()
     assert up.points == [(0, 1000, "Infinity")]
-
-
-points = st.builds(
-    MetricPoint,
-    st.sampled_from(["a", "b"]),
-    st.just("NaN") | st.floats(allow_nan=False, width=32) | st.sampled_from(["Infinity", "-Infinity"]),
-    st.integers(0, 3),
-    st.integers(0, 2),
-)
-
-
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(logged=st.lists(points, min_size=1, max_size=12), size=st.integers(1, 5))
-def test_the_database_folds_points_as_the_rule_does(
-    start: Start, log: Log, detail: Any, logged: list[MetricPoint], size: int
-) -> None:
-    run_id = start()
-    for begin in range(0, len(logged), size):
-        log(run_id, LogBatch(metrics=logged[begin : begin + size]))
-    for summary in detail(run_id).metrics:
-        mine = [p for p in logged if p.key == summary.key]
-        numbers = [float(p.value) for p in mine if p.value != "NaN"]
-        best = max(mine, key=lambda p: (p.step, p.ts, p.value != "NaN", -math.inf if p.value == "NaN" else float(p.value)))
-        assert (summary.step, summary.ts, summary.count) == (best.step, best.ts, len(mine))
-        assert str(summary.value) == str(best.value) or float(summary.value) == float(best.value)
-        assert (summary.min is None) == (not numbers)
-        assert not numbers or (float(summary.min), float(summary.max)) == (min(numbers), max(numbers))
 
 
 def test_a_batch_that_is_sent_twice_counts_once(start: Start, log: Log, detail: Any) -> None:
