@@ -15,7 +15,10 @@ from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency, Provide
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.params import SkipValidation
+from litestar.response.base import ASGIResponse
 from litestar.routes import HTTPRoute
+from litestar.status_codes import HTTP_204_NO_CONTENT
+from litestar.types import ASGIApp
 
 from tilth.core.errors import Denied, NotFound
 from tilth.guard.access import Access
@@ -37,6 +40,24 @@ LOADS = "tilth_loads"
 ACCESS = "tilth_access"
 
 Declare = Callable[[Callable[..., Any]], HTTPRouteHandler]
+
+
+class GuardedHandler(HTTPRouteHandler):
+    """Litestar's handler without two costs per request that a tenth of the time of a logged metric went into (benchmarks/writes.py)."""
+
+    async def authorize_connection(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+        """Litestar hands each guard a copy of the handler, so that it may be changed. Ours only read it."""
+        for admit in self.resolve_guards():
+            await admit(connection, self)  # type: ignore[misc]
+
+    async def to_response(self, app: Litestar, data: Any, request: Request[Any, Any, Any]) -> ASGIApp:
+        """An answer without content is the same for everybody."""
+        if data is None and self.status_code == HTTP_204_NO_CONTENT:
+            return _NO_CONTENT
+        return await super().to_response(app, data, request)
+
+
+_NO_CONTENT = ASGIResponse(status_code=HTTP_204_NO_CONTENT)
 
 
 class UnguardedRoute(RuntimeError):
@@ -70,7 +91,7 @@ def _declare(
     opt = {**options.pop("opt", {}), PERMISSION: permission, LOADS: loads}
 
     def declare(handler: Callable[..., Any]) -> HTTPRouteHandler:
-        return HTTPRouteHandler(path, http_method=method, guards=[_admit], opt=opt, **options)(handler)  # type: ignore[arg-type]
+        return GuardedHandler(path, http_method=method, guards=[_admit], opt=opt, **options)(handler)  # type: ignore[arg-type]
 
     return declare
 
