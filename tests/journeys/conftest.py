@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.conformance.conftest import postgres_server, postgres_url
 from tests.conftest import Server
 from tests.journeys.steps import Done, train_and_deploy

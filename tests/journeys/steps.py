@@ -15,8 +15,8 @@ from typing import Any
 
 import httpx
 import msgspec
-
 from tests.conftest import Server
+
 from tilth.wire import predictions
 from tilth.wire.plane import PREDICTIONS_FOLDER, STATE_PATH, PlaneState
 

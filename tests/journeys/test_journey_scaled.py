@@ -12,7 +12,6 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-
 from tests.conftest import Server, start_server
 from tests.journeys.steps import (
     alive,
@@ -24,6 +23,7 @@ from tests.journeys.steps import (
     train_and_deploy,
     wait_until,
 )
+
 from tilth.backends.sql import Database, Tx, open_database, outbox
 from tilth.wire.plane import PlaneState
 
