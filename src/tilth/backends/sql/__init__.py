@@ -17,6 +17,7 @@ from tilth.backends.sql.errors import (
     NumberOutOfRange,
     ReadersBusy,
     RowRefused,
+    StatementTooSlow,
     WriteConflict,
     WriterBusy,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "ReadersBusy",
     "Row",
     "RowRefused",
+    "StatementTooSlow",
     "Str",
     "Tx",
     "WriteConflict",

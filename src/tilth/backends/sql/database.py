@@ -13,6 +13,9 @@ from tilth.backends.sql.tx import DialectName, Tx
 from tilth.backends.sql.work import Job, wait_blocking, wait_for
 
 T = TypeVar("T")
+STATEMENT_TIMEOUT_S = 30.0
+"""A statement on PostgreSQL, or a whole read on SQLite, is ended after this long: one caller's question must not stop the others'."""
+
 log = logging.getLogger("tilth.sql")
 
 
@@ -33,7 +36,7 @@ class Database(ABC):
         return cast(T, await wait_for(self._submit_write(fn, get_running_loop())))
 
     async def read(self, fn: Callable[[Tx], T]) -> T:
-        """Runs `fn` on one consistent snapshot; it cannot write."""
+        """Runs `fn` on one consistent snapshot; it cannot write. Raises ReadersBusy, StatementTooSlow, DatabaseClosed."""
         return cast(T, await wait_for(self._submit_read(fn, get_running_loop())))
 
     def write_blocking(self, fn: Callable[[Tx], T]) -> T:

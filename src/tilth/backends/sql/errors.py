@@ -23,6 +23,12 @@ class WriteConflict(Unavailable):
     retry_after_s = 0.2
 
 
+class StatementTooSlow(Unavailable):
+    """A query was ended because it took too long; others need the connection, too."""
+
+    retry_after_s = 5.0
+
+
 class DatabaseUnreachable(Unavailable):
     """The database cannot be opened, or the connection to it broke."""
 

@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.pool import NullPool
 
-from tilth.backends.sql.database import Database
+from tilth.backends.sql.database import STATEMENT_TIMEOUT_S, Database
 from tilth.backends.sql.errors import (
     DatabaseFull,
     DatabaseReadOnly,
@@ -24,6 +24,7 @@ from tilth.backends.sql.errors import (
     NumberOutOfRange,
     ReadersBusy,
     RowRefused,
+    StatementTooSlow,
     WriteConflict,
     WriterBusy,
 )
@@ -48,14 +49,22 @@ CONFLICTS = frozenset({"40001", "40P01"})
 class PostgresDatabase(Database):
     dialect: DialectName = "postgresql"
 
-    def __init__(self, url: str, *, writers: int = WRITERS, readers: int = READERS, max_waiting: int = MAX_WAITING) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        writers: int = WRITERS,
+        readers: int = READERS,
+        max_waiting: int = MAX_WAITING,
+        timeout_s: float = STATEMENT_TIMEOUT_S,
+    ) -> None:
         super().__init__()
         engine = postgres_engine(url)
         connected(engine).close()
         stopping = Event()
         self._stopping = stopping
-        writing = [PostgresSession(engine, self._wake, stopping, read_only=False) for _ in range(writers)]
-        reading = [PostgresSession(engine, self._wake, stopping, read_only=True) for _ in range(readers)]
+        writing = [PostgresSession(engine, self._wake, stopping, timeout_s, read_only=False) for _ in range(writers)]
+        reading = [PostgresSession(engine, self._wake, stopping, timeout_s, read_only=True) for _ in range(readers)]
         self._writers = Workers("sql-write", writing, max_waiting, _writers_busy)
         self._readers = Workers("sql-read", reading, max_waiting, _readers_busy)
 
@@ -78,10 +87,13 @@ class PostgresDatabase(Database):
 class PostgresSession:
     """One connection, made when first needed and made again after it broke."""
 
-    def __init__(self, engine: Engine, wake: Callable[[Iterable[str]], None], stopping: Event, *, read_only: bool) -> None:
+    def __init__(
+        self, engine: Engine, wake: Callable[[Iterable[str]], None], stopping: Event, timeout_s: float, *, read_only: bool
+    ) -> None:
         self._engine = engine
         self._wake = wake
         self._stopping = stopping
+        self._timeout_ms = round(timeout_s * 1000)
         # Serializable: a job that reads and then writes behaves as it does on SQLite, where there is one writer.
         self._begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if read_only else "BEGIN ISOLATION LEVEL SERIALIZABLE"
         self._connection: Connection | None = None
@@ -129,7 +141,9 @@ class PostgresSession:
     def _open(self) -> tuple[Connection, psycopg.Connection[Any]]:
         if self._connection is None or self._driver_connection is None:
             self._connection = connected(self._engine)
-            self._driver_connection = raw(self._connection)
+            driver = raw(self._connection)
+            driver.execute(f"SET statement_timeout = {self._timeout_ms}", prepare=False)
+            self._driver_connection = driver
         return self._connection, self._driver_connection
 
     def _undo(self, driver: psycopg.Connection[Any], error: Exception, *, committing: bool = False) -> None:
@@ -213,6 +227,10 @@ def translate(error: BaseException) -> TilthError | None:
             return InvalidText(f"text cannot be stored ({said}): remove NUL characters")
         case "53100":
             return DatabaseFull("the disk of the database server is full and nothing was kept: free some space and send it again")
+        case "57014":
+            return StatementTooSlow(
+                "the query took too long and was ended: ask for less, such as fewer rows or a narrower filter"
+            )
         case "25006":
             return DatabaseReadOnly(f"the database cannot be written ({said}): use db.write to write")
     if state.startswith("23"):

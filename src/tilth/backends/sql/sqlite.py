@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.pool import NullPool
 
-from tilth.backends.sql.database import Database
+from tilth.backends.sql.database import STATEMENT_TIMEOUT_S, Database
 from tilth.backends.sql.errors import (
     DatabaseDamaged,
     DatabaseFull,
@@ -29,6 +29,7 @@ from tilth.backends.sql.errors import (
     MissingReference,
     ReadersBusy,
     RowRefused,
+    StatementTooSlow,
     WriterBusy,
 )
 from tilth.backends.sql.location import check_sqlite_location
@@ -36,19 +37,28 @@ from tilth.backends.sql.schema import json_text
 from tilth.backends.sql.sqlite_writer import GroupWriter
 from tilth.backends.sql.tx import DialectName, Driver, Tx
 from tilth.backends.sql.work import Job, Workers, call
+from tilth.core.clock import monotonic
 from tilth.core.errors import TilthError
 
 READERS = 4
 MAX_WAITING_READS = 1024
 MAX_WAITING_WRITES = 2048
 BUSY_TIMEOUT_S = 5.0
+STEPS_BETWEEN_LOOKS = 100_000
+"""Instructions of SQLite's virtual machine (about a millisecond) between two looks at the clock."""
 
 
 class SqliteDatabase(Database):
     dialect: DialectName = "sqlite"
 
     def __init__(
-        self, path: Path, *, readers: int = READERS, max_waiting_writes: int = MAX_WAITING_WRITES, max_group: int = 256
+        self,
+        path: Path,
+        *,
+        readers: int = READERS,
+        max_waiting_writes: int = MAX_WAITING_WRITES,
+        max_group: int = 256,
+        timeout_s: float = STATEMENT_TIMEOUT_S,
     ) -> None:
         super().__init__()
         check_sqlite_location(path)
@@ -57,7 +67,7 @@ class SqliteDatabase(Database):
         self._writer = GroupWriter(writer, raw(writer), DRIVER, self._wake, max_waiting=max_waiting_writes, max_group=max_group)
         reading = sqlite_engine(path, read_only=True)
         self._readers = Workers(
-            "sql-read", [ReadSession(connected(reading)) for _ in range(readers)], MAX_WAITING_READS, readers_busy
+            "sql-read", [ReadSession(connected(reading), timeout_s) for _ in range(readers)], MAX_WAITING_READS, readers_busy
         )
 
     @property
@@ -76,13 +86,20 @@ class SqliteDatabase(Database):
 
 
 class ReadSession:
-    """A read-only connection; each job sees one snapshot."""
+    """A read-only connection; each job sees one snapshot, for at most `timeout_s`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, timeout_s: float) -> None:
         self._connection = connection
         self._cursor = raw(connection).cursor()
+        self._timeout_s = timeout_s
+        self._deadline_s = float("inf")
+        raw(connection).set_progress_handler(self._overdue, STEPS_BETWEEN_LOOKS)
+
+    def _overdue(self) -> bool:
+        return monotonic() > self._deadline_s
 
     def run(self, job: Job) -> None:
+        self._deadline_s = monotonic() + self._timeout_s
         try:
             self._cursor.execute("BEGIN")
             job.value = call(job, Tx(self._connection, self._cursor, DRIVER))
@@ -91,6 +108,7 @@ class ReadSession:
         except Exception as error:  # noqa: BLE001 the caller gets it
             job.error = error
         finally:
+            self._deadline_s = float("inf")
             if raw(self._connection).in_transaction:
                 self._cursor.execute("ROLLBACK")
 
@@ -189,6 +207,10 @@ def translate(error: BaseException) -> TilthError | None:
         case ["READONLY", *_] | ["PERM"]:
             return DatabaseReadOnly(
                 f"the database cannot be written ({error}): check the rights of its file and folder, and use db.write to write"
+            )
+        case ["INTERRUPT"]:
+            return StatementTooSlow(
+                "the query took too long and was ended: ask for less, such as fewer rows or a narrower filter"
             )
         case ["CORRUPT", *_] | ["NOTADB"]:
             return DatabaseDamaged(f"the database file is damaged ({error}): stop Tilth and put back the latest backup")
