@@ -207,7 +207,7 @@ def test_every_change_of_a_deployment_is_audited_and_told(bench: Any) -> None:
         "deployment.created",
         "deployment.changed",
         "deployment.changed",
-        "deployment.removed",
+        "deployment.deleted",
     ]
     told = bench.db.read_blocking(
         lambda tx: tx.all(text("SELECT payload FROM outbox WHERE event = 'deployment.changed' ORDER BY id"))

@@ -220,7 +220,7 @@ def test_ending_a_run_is_told_once(start: Start, change: Any, detail: Any, db: D
     found = detail(run_id).run
     assert found.status == "finished"
     assert found.ended is not None
-    assert events(db) == ["tracking.run_ended"]
+    assert events(db) == ["run.ended"]
 
 
 def test_a_resumed_run_has_no_end(start: Start, change: Any, detail: Any) -> None:
@@ -262,7 +262,7 @@ def test_a_silent_run_is_lost_and_runs_again_when_it_writes(
     assert (lost.run.status, lost.run.ended) == ("lost", 1_000)
     assert "heartbeats" in lost.error
     assert (detail(alive).run.status, detail(plain).run.status) == ("running", "running")
-    assert events(db) == ["tracking.run_ended"]
+    assert events(db) == ["run.ended"]
     log(silent, auc=1.0, at=60_000)
     back = detail(silent)
     assert (back.run.status, back.run.ended, back.run.last_heartbeat, back.error) == ("running", None, 60_000, "")

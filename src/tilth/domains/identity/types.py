@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from tilth.core.clock import Millis
 from tilth.core.errors import Conflict, Denied, Invalid, NotFound, Unauthenticated
@@ -67,7 +67,9 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class ProjectCreated(Event):
-    name = "project.created"
+    """A project is there, with its creator as owner."""
+
+    name: ClassVar[str] = "project.created"
     project_id: str
     project_name: str
 

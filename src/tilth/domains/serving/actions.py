@@ -106,7 +106,7 @@ def undeploy(tx: Tx, actor: Actor, project_id: ProjectId, name: str) -> None:
     found = queries.deployment_by_name(tx, project_id, name, lock=True)
     queries.update_deployment(tx, project_id, found.id, deleted_at=now())
     models.release_versions(tx, project_id, found.id)
-    record(tx, actor, "deployment.removed", project_id=project_id, thing=name, detail={"version": found.version})
+    record(tx, actor, "deployment.deleted", project_id=project_id, thing=name, detail={"version": found.version})
     outbox.add(tx, DeploymentChanged(project_id, found.id, name, 0))
     tx.announce(PLANE_TOPIC)
 

@@ -130,7 +130,7 @@ class InvalidOrder(Invalid):
 class RunEnded(Event):
     """A run came to its end: finished, failed, killed or lost."""
 
-    name: ClassVar[str] = "tracking.run_ended"
+    name: ClassVar[str] = "run.ended"
 
     project_id: str
     experiment_id: str
