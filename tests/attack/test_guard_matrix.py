@@ -117,7 +117,8 @@ def test_a_token_does_only_what_its_scope_says(installation, held):
         if least == "public":
             continue
         answer = client.request(method, address(path, "default"), follow_redirects=False)
-        wanted = ADMITTED if scope == held else REFUSED
+        # A browser session has every scope, so a token that has only one cannot make the link that starts it.
+        wanted = ADMITTED if scope == held and path != "/api/v1/login-links" else REFUSED
         if (got := seen(answer)) != wanted:
             wrong.append(f"{method} {path}: {got}, not {wanted}")
     assert wrong == []

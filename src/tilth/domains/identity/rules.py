@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Iterable, Mapping
 
 from tilth.core.clock import DAY, MINUTE, Millis
+from tilth.core.names import InvalidName
 from tilth.domains.identity.types import BeyondOwnRights, UnknownRole, UnknownScope
 from tilth.guard.permissions import SCOPES, OrgRole, Role, Scope
 from tilth.guard.principal import Principal
@@ -17,6 +18,7 @@ MAX_TOKEN_LIFE = Millis(365 * DAY)
 RUN_TOKEN_LIFE = Millis(7 * DAY)
 SESSION_LIFE = Millis(14 * DAY)
 LOGIN_LINK_LIFE = Millis(5 * MINUTE)
+_RUN_ID = re.compile(r"[0-9a-f]{32}")
 _PREFIX_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
@@ -66,8 +68,40 @@ def check_hand_on(giver: Principal, scopes: frozenset[Scope], project: str | Non
         raise BeyondOwnRights(f"your own credential lacks the scope {beyond[0]!r}, so you cannot make a token that has it")
     if giver.bound_to is not None and project != giver.bound_to:
         raise BeyondOwnRights("your own token is bound to one project, so the new one must be bound to the same project")
-    if not own and giver.org_role < OrgRole.ADMIN:
-        raise BeyondOwnRights("only an organisation admin makes tokens for other principals")
+    if not own and not is_admin(giver):
+        raise BeyondOwnRights("only an organisation admin, with a token bound to no project, makes tokens for other principals")
+
+
+def is_admin(caller: Principal) -> bool:
+    """A credential that is bound to one project carries no power over the organisation, whoever holds it."""
+    return caller.org_role >= OrgRole.ADMIN and caller.bound_to is None
+
+
+def check_sign_in(giver: Principal) -> None:
+    """A session may do everything its user may, so only a credential that may do so hands one out. Raises BeyondOwnRights."""
+    if giver.bound_to is not None or not giver.scopes >= SCOPES:
+        raise BeyondOwnRights(
+            "a browser session can do all that you can, and this token cannot: make the link with a token that has every scope "
+            "and is bound to no project, such as the home's own"
+        )
+
+
+def check_run_token(run_id: str, scopes: frozenset[Scope], project: str | None) -> None:
+    """A run's token goes to a program and its logs, so it is bound to a project and manages nothing.
+
+    Raises BeyondOwnRights, InvalidName."""
+    if not _RUN_ID.fullmatch(run_id):
+        raise InvalidName(f"run_id {run_id[:40]!r} is not 32 hexadecimal digits: take the id of the run")
+    if project is None or "manage" in scopes:
+        raise BeyondOwnRights(
+            "a token for a run is bound to its project and has no scope 'manage': name the project and choose of read, write, predict"
+        )
+
+
+def may_revoke(caller: Principal, principal_id: str, project: str | None) -> bool:
+    """principal_id, project: of the token that shall end."""
+    within = caller.bound_to is None or caller.bound_to == project
+    return within and (caller.actor.id == principal_id or is_admin(caller))
 
 
 def check_role_hand_on(giver: Principal, project_id: str, role: Role) -> None:

@@ -19,7 +19,10 @@ from tilth.domains.identity.rules import (
     MAX_TOKEN_LIFE,
     SESSION_LIFE,
     check_hand_on,
+    check_run_token,
+    check_sign_in,
     expiry,
+    may_revoke,
     new_token_secret,
     scopes_named,
     secret_digest,
@@ -60,20 +63,24 @@ def create_token(
     project_id = _own_project(tx, giver, project) if project is not None else None
     check_hand_on(giver, wanted, project_id, own=owner_id == giver.actor.id)
     kind: TokenKind = "run" if run_id is not None else "personal"
+    if run_id is not None:
+        check_run_token(run_id, wanted, project_id)
     token, secret = _add(
         tx, owner_id, name, wanted, kind, giver.actor.id, expiry(now(), expires_in_days, kind), project_id, run_id
     )
     tx.announce(TOPIC)
-    if kind != "run":
-        detail = {"name": name, "scopes": sorted(wanted), "expires": token.expires, "for": token.principal_name}
-        audit.record(tx, giver.actor, "token.created", project_id=project_id, thing=token.id, detail=detail)
+    detail = {"name": name, "scopes": sorted(wanted), "expires": token.expires, "for": token.principal_name}
+    audit.record(tx, giver.actor, "token.created", project_id=project_id, thing=token.id, detail=detail)
     return token, secret
 
 
 def revoke_token(tx: Tx, caller: Principal, token_id: str) -> Token:
-    """Ends a token of the caller's own or, by an admin, of anybody. Raises NoSuchToken; a second time changes nothing."""
+    """Ends a token of the caller's own or, by an admin, of anybody. A token bound to a project ends only such of that project.
+
+    Raises NoSuchToken; a second time changes nothing.
+    """
     token = queries.token_by_id(tx, token_id)
-    if token is None or (token.principal_id != caller.actor.id and caller.org_role < OrgRole.ADMIN):
+    if token is None or not may_revoke(caller, token.principal_id, token.project_id):
         raise NoSuchToken(f"no token {token_id[:40]!r} of yours; `tilth token list` shows them")
     if writes.revoke_token(tx, token_id, now()):
         tx.announce(TOPIC)
@@ -109,8 +116,10 @@ def renew_system_token(tx: Tx, principal: PrincipalRecord, kind: TokenKind, know
     return secret
 
 
-def create_login_link(tx: Tx, actor: Actor) -> tuple[str, Millis]:
-    """(secret, expiry) of a link that signs its user in once."""
+def create_login_link(tx: Tx, giver: Principal) -> tuple[str, Millis]:
+    """(secret, expiry) of a link that signs its user in once. Raises BeyondOwnRights."""
+    check_sign_in(giver)
+    actor = giver.actor
     secret, expires = secrets.token_urlsafe(32), Millis(now() + LOGIN_LINK_LIFE)
     writes.add_login_link(tx, {"sha256": secret_digest(secret), "principal_id": actor.id, "expires": expires, "used": None})
     audit.record(tx, actor, "login_link.created", project_id=None, thing=actor.name, detail={"expires": expires})

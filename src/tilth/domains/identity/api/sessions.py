@@ -21,7 +21,7 @@ Browser = Request[Any, Any, Any]
 @post("/api/v1/login-links", permission=Permission.LOGIN_LINK)
 async def create_login_link(access: AccessTo[None], request: Browser) -> LoginLink:
     """A link that signs the caller's browser in, good once and for 5 minutes."""
-    secret, expires = await access.write(lambda tx: actions.create_login_link(tx, access.actor))
+    secret, expires = await access.write(lambda tx: actions.create_login_link(tx, access.principal))
     return LoginLink(url=f"{str(request.base_url).rstrip('/')}/login/{secret}", expires=expires)
 
 
