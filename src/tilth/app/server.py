@@ -17,6 +17,7 @@ from litestar.types import ASGIApp
 
 from tilth.app.background import Job, running
 from tilth.app.collection import LEAST_GRACE, collect
+from tilth.app.connections import BoundedConnection, check_times
 from tilth.app.wiring import System
 from tilth.core.clock import HOUR, Millis
 from tilth.domains.audit import jobs as audit
@@ -36,6 +37,12 @@ class ControlServer(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def on_tick(self, counter: int) -> bool:
+        """Every 0.1 s."""
+        if counter % 10 == 0:
+            check_times(self.server_state.connections)
+        return await super().on_tick(counter)
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -62,7 +69,7 @@ async def serve(system: System, app: ASGIApp, listening: socket.socket, ready_fd
     settings = system.settings
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=BoundedConnection,
         loop="uvloop",
         log_config=None,
         access_log=False,
