@@ -5,11 +5,13 @@ ASGI middleware, because it must also cover errors and addresses that no route a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from tilth.guard.requests import SAFE_METHODS
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "
@@ -20,7 +22,16 @@ _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
     (b"x-frame-options", b"DENY"),
+)
+_UNKNOWN_HOST = (
+    b'{"error":{"kind":"invalid","code":"unknown_host","message":"this server does not answer under the host name of this request: '
+    b'use 127.0.0.1 or localhost, or add the name to allowed_hosts in tilth.toml"}}'
+)
+_CROSS_SITE = (
+    b'{"error":{"kind":"denied","code":"cross_site_request","message":"this change was sent by a page of another site and was refused; '
+    b"send it from Tilth's own pages or from a program\"}}"
 )
 LOOPBACK_HOSTS = frozenset(("localhost", "127.0.0.1", "[::1]"))
 
@@ -40,7 +51,10 @@ class Protection:
             return
         headers: Any = dict(scope["headers"])
         if not self._known(headers.get(b"host", b"").decode("latin-1")):
-            await _refuse(send)
+            await _refuse(send, 400, _UNKNOWN_HOST)
+            return
+        if scope["method"] not in SAFE_METHODS and sent_by_foreign_page(headers):
+            await _refuse(send, 403, _CROSS_SITE)
             return
 
         async def protected(message: Message) -> None:
@@ -59,11 +73,20 @@ class Protection:
         return name in self._hosts
 
 
-async def _refuse(send: Send) -> None:
-    body = (
-        b'{"error":{"kind":"invalid","code":"unknown_host","message":"this server does not answer under the host name of this request: '
-        b'use 127.0.0.1 or localhost, or add the name to allowed_hosts in tilth.toml"}}'
-    )
+def sent_by_foreign_page(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a browser says that another site's page made the request. Programs say nothing, and are not browsers.
+
+    The guard asks more of a request with a session cookie. This also holds for credentials that a browser adds by itself because
+    they once stood in an address (`http://user:token@host/`), and for addresses that take none.
+    """
+    site = headers.get(b"sec-fetch-site")
+    if site is not None:
+        return site not in (b"same-origin", b"none")
+    origin = headers.get(b"origin")
+    return origin is not None and origin.rpartition(b"//")[2].lower() != headers.get(b"host", b"").lower()
+
+
+async def _refuse(send: Send, status: int, body: bytes) -> None:
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": 400, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -31,7 +31,8 @@ def credentials_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Credential
     cookies = connection.cookies
     return Credentials(
         token=_token(connection.headers.get("authorization", "")),
-        session=cookies.get(SECURE_SESSION_COOKIE) or cookies.get(SESSION_COOKIE),
+        # Under TLS the plain name does not count: any host of the same domain, or a page over plain http, could have set it.
+        session=cookies.get(SECURE_SESSION_COOKIE if connection.scope["scheme"] == "https" else SESSION_COOKIE),
         address=client.host if client else "",
     )
 
