@@ -14,6 +14,8 @@ from tilth.wire.models import DOCUMENT_NAME, ModelDocument
 
 MLMODEL_NAME = "MLmodel"
 MAX_DOCUMENT_BYTES = 4_000_000
+MAX_MLMODEL_BYTES = 500_000
+"""Some 5 s of parsing: the parser in C is faster, but lists nested deeply enough end its process, which would be the control process."""
 
 
 def manifest_of(files: Iterable[FileEntry], expected_digest: str | None) -> Manifest:
@@ -49,9 +51,15 @@ def check_folder(paths: set[str], mlmodel: bytes | None, document: bytes | None)
 
 
 def _check_mlmodel(content: bytes) -> None:
+    if len(content) > MAX_MLMODEL_BYTES:
+        raise IncompleteModel(
+            f"the file MLmodel has {len(content):,} bytes; at most {MAX_MLMODEL_BYTES:,} are read: keep its metadata small"
+        )
     try:
-        read: Any = yaml.safe_load(content)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        # Only maps, lists and texts: merge keys (`<<`) would let a few lines grow into millions of entries, and numbers or dates that
+        # no Python type holds would raise what is no YAMLError.
+        read: Any = yaml.load(content, Loader=yaml.BaseLoader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise IncompleteModel(f"the file MLmodel is not YAML ({str(error)[:120]}); save the model again") from error
     if not isinstance(read, dict) or not isinstance(read.get("flavors"), dict):
         raise IncompleteModel("the file MLmodel names no flavors; save the model with tilth.log_model or mlflow's save_model")
