@@ -46,7 +46,7 @@ def read_cursor(text: str) -> tuple[Millis, str] | None:
     if not text:
         return None
     at, _, id_ = text.partition("-")
-    if not at.isdigit() or not id_:
+    if not (at.isascii() and at.isdigit() and len(at) <= 18) or not id_:
         raise BadCursor(f"before={text[:60]!r} is no page mark: take it from `next` of the page before, or leave it out")
     return Millis(int(at)), id_
 

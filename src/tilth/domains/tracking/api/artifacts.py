@@ -34,7 +34,10 @@ DEFAULT_MAX_BYTES = 10_000_000_000
 # Range and ETag speak of the stored bytes: the app must not compress these answers.
 UNCOMPRESSED = {"tilth_uncompressed": True}
 
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)$")
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})$", re.ASCII)
+
+_SEGMENTS_BEFORE = 8
+"""The empty one before the first slash, api, v1, p, <project>, runs, <run>, artifacts."""
 
 Asked = Request[Any, Any, Any]
 
@@ -109,9 +112,11 @@ def artifact_path(request: Asked) -> str:
     Raises InvalidName.
     """
     raw: bytes = request.scope.get("raw_path") or quote(request.scope["path"]).encode()
-    tail = raw.split(b"?", 1)[0].split(b"/artifacts/", 1)[1]
+    parts = raw.split(b"?", 1)[0].split(b"/")
+    if parts[_SEGMENTS_BEFORE - 1 : _SEGMENTS_BEFORE] != [b"artifacts"]:
+        raise InvalidName("write this address plainly, with single '/' and without percent-encoding before the artifact path")
     segments: list[str] = []
-    for segment in tail.split(b"/"):
+    for segment in parts[_SEGMENTS_BEFORE:]:
         try:
             text = unquote_to_bytes(segment).decode()
         except UnicodeDecodeError as error:
@@ -180,7 +185,7 @@ def _content_type(request: Asked, path: str) -> str:
     given = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if given in ("", "application/octet-stream", "application/x-www-form-urlencoded"):
         given = mimetypes.guess_type(path, strict=False)[0] or "application/octet-stream"
-    return given if re.fullmatch(r"[\w.+-]{1,100}/[\w.+-]{1,100}", given) else "application/octet-stream"
+    return given if re.fullmatch(r"[\w.+-]{1,100}/[\w.+-]{1,100}", given, re.ASCII) else "application/octet-stream"
 
 
 routes = [put_artifact, list_artifacts, get_artifact, delete_artifact]
