@@ -26,6 +26,9 @@ Rows = NDArray[np.float64]
 MAX_EXACT = 1 << 53
 """Integers beyond this have no exact float64; they are refused rather than rounded in silence."""
 
+MAX_COMPARED = 100
+"""Of a vocabulary: for the guess in an error message."""
+
 _EXPECTED = {"double": "a number", "long": "a whole number", "boolean": "true or false", "string": "a string"}
 _JSON_NAMES = {str: "the string", int: "the number", float: "the number", bool: "the boolean", list: "a list", dict: "an object"}
 _NONE = type(None)
@@ -195,7 +198,8 @@ class _CategoryColumn:
         if self.column.unseen == "missing":
             return math.nan
         known = self.column.categories or ()
-        near = difflib.get_close_matches(value, known, 5) or list(known[:5])
+        # The event loop waits for this: with thousands of categories a likeness to each would take longer than a thousand predictions.
+        near = difflib.get_close_matches(value[:80], known[:MAX_COMPARED], 5) or list(known[:5])
         more = f" and {len(known) - len(near)} more" if len(known) > len(near) else ""
         raise UnseenCategory(
             f"{_place(self.column, row)}: {value[:80]!r} was not seen in training; known are {', '.join(map(repr, near))}{more}"
