@@ -9,6 +9,7 @@ from tilth.backends.sql import Database, Tx
 from tilth.core.actors import Actor
 from tilth.core.clock import Clock, Millis, monotonic
 from tilth.core.ids import ProjectId
+from tilth.core.names import SLUG
 from tilth.domains.audit import actions as audit
 from tilth.domains.identity import queries
 from tilth.domains.identity.queries import writes
@@ -76,6 +77,8 @@ class DatabaseGate:
         )
 
     async def project(self, name: str) -> ProjectRef | None:
+        if not SLUG.fullmatch(name):
+            return None  # neither asked for nor remembered: a caller could fill the memory with names as long as an address
         known = self._projects.get(name)
         if known is not None and monotonic() - known[0] < MEMORY_S:
             return known[1]
