@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from tilth.domains.models import actions, queries
 from tilth.domains.models.rules.card import HUMAN_FIELDS
 from tilth.domains.tracking import queries as tracking
 from tilth.guard import AccessTo, Permission, get, post
+from tilth.web.commands import shown_command
 from tilth.web.formatting import bar_width, number, of_total
 from tilth.web.metric_names import ranked
 from tilth.web.pages.frame import PAGE_ROWS, Asked, back, curl, may, project_url, read_form, read_offset, shell, with_query
@@ -77,7 +79,7 @@ async def model_page(request: Asked, access: AccessTo[None], name: FromPath[str]
         runs_url=project_url(project.name, "runs"),
         may_write=may(access, Permission.MODEL_WRITE),
         snippets=[
-            ("CLI", f"tilth model show {name} --project {project.name} --json"),
+            ("CLI", shown_command("tilth", "model", "show", name, "--project", project.name, "--json")),
             ("curl", curl(f"{project_url(project.name, 'models', name).replace('/p/', '/api/v1/p/', 1)}")),
         ],
     )
@@ -144,8 +146,12 @@ async def version_page(request: Asked, access: AccessTo[None], name: FromPath[st
 def _snippets(project: str, v: VersionView) -> list[tuple[str, str]]:
     reference = f"{v.model}@{v.aliases[0]}" if v.aliases else f"{v.model}/{v.version}"
     path = project_url(project, "models", v.model, "versions", v.version).replace("/p/", "/api/v1/p/", 1)
-    python = f'import mlflow\n\nmodel = mlflow.pyfunc.load_model("models:/{v.model}/{v.version}")'
-    return [("CLI", f"tilth deploy {reference} --project {project} --wait"), ("Python", python), ("curl", curl(path))]
+    python = f"import mlflow\n\nmodel = mlflow.pyfunc.load_model({json.dumps(f'models:/{v.model}/{v.version}')})"
+    return [
+        ("CLI", shown_command("tilth", "deploy", reference, "--project", project, "--wait")),
+        ("Python", python),
+        ("curl", curl(path)),
+    ]
 
 
 @post("/p/{project:str}/models/{name:str}/versions/{version:int}/card", permission=Permission.MODEL_WRITE)

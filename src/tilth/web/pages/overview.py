@@ -17,6 +17,7 @@ from tilth.domains.serving import queries as serving
 from tilth.domains.tracking import queries as tracking
 from tilth.domains.tracking.rules.filters import Condition
 from tilth.guard import AccessTo, Permission, get
+from tilth.web.commands import shown_command
 from tilth.web.formatting import count, milliseconds, number
 from tilth.web.metric_names import ranked
 from tilth.web.pages.deployments import BUDGET_MS, surroundings
@@ -107,7 +108,7 @@ async def overview_page(request: Asked, access: AccessTo[None]) -> Response[str]
         models=seen.models,
         deployments=seen.deployments,
         first_commands=FIRST_COMMANDS,
-        deploy_command=f"tilth deploy {seen.models[0].name}@champion --wait"
+        deploy_command=shown_command("tilth", "deploy", f"{seen.models[0].name}@champion", "--wait")
         if seen.models
         else "tilth deploy MODEL@champion --wait",
         snippets=[

@@ -293,8 +293,8 @@ def _snippets(project: str, question: Question) -> list[tuple[str, str]]:
     asked = with_query(
         f"/api/v1/p/{project}/runs", filter=question.text, order_by=question.order_text, experiment=question.experiment
     )
-    filtered = f" --filter '{question.text}'" if question.text else ""
-    return [("CLI", f"tilth run list --project {project}{filtered} --json"), ("curl", curl(asked))]
+    filtered = ("--filter", question.text) if question.text else ()
+    return [("CLI", shown_command("tilth", "run", "list", "--project", project, *filtered, "--json")), ("curl", curl(asked))]
 
 
 routes: list[Any] = [runs_page]
