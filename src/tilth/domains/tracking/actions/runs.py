@@ -14,7 +14,7 @@ from tilth.core.names import check_name
 from tilth.domains.audit.actions import record
 from tilth.domains.tracking.actions.experiments import experiment_for_run
 from tilth.domains.tracking.queries import changes, hot
-from tilth.domains.tracking.rules.batches import check_params, check_tags
+from tilth.domains.tracking.rules.batches import check_moment, check_params, check_tags
 from tilth.domains.tracking.rules.names import invented_name
 from tilth.domains.tracking.types import (
     ENDED,
@@ -53,7 +53,7 @@ def create_run(tx: Tx, actor: Actor, project_id: ProjectId, wanted: RunCreate) -
         "name": invented_name(run_id) if wanted.name is None else check_name(wanted.name, "run"),
         "status": wanted.status,
         "parent_run_id": wanted.parent_run_id,
-        "started": moment if wanted.started is None else wanted.started,
+        "started": moment if wanted.started is None else check_moment("started", wanted.started),
         "ended": None,
         "user_id": actor.id,
         "user_name": actor.name,
@@ -202,7 +202,7 @@ def _check_length(what: str, text: str, most: int) -> str:
 def _status_values(update: RunUpdate) -> dict[str, Any]:
     values: dict[str, Any] = {}
     if update.ended is not UNSET:
-        values["ended"] = update.ended
+        values["ended"] = check_moment("ended", update.ended)
     if update.status is UNSET:
         return values
     values["status"] = update.status

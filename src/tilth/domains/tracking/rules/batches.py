@@ -23,6 +23,8 @@ from tilth.wire.tracking import (
 )
 
 MAX_INT64 = 2**63 - 1
+MAX_MOMENT = 253_402_300_799_999
+"""The last millisecond of the year 9999: no date lies behind it."""
 PREFIX_CHARS = 256
 """Params and tags are indexed by their first characters: a B-tree entry must stay small."""
 
@@ -39,6 +41,13 @@ def checked_key(key: str, what: str) -> str:
     return check_key(key, what, MAX_KEY_CHARS)
 
 
+def check_moment(what: str, at: int | None) -> int | None:
+    """A moment of a run: within 1970 to 9999, so that it can be written as a date. Raises InvalidBatch."""
+    if at is not None and not 0 <= at <= MAX_MOMENT:
+        raise InvalidBatch(f"{what} {str(at)[:24]} is not a moment; give milliseconds since 1970, or leave it out")
+    return at
+
+
 def check_batch(batch: LogBatch) -> None:
     """Raises BatchTooLarge, ValueTooLong, InvalidName, InvalidBatch."""
     _check_count("metrics", len(batch.metrics), MAX_METRICS)
@@ -49,10 +58,7 @@ def check_batch(batch: LogBatch) -> None:
         checked_key(point.key, "metric")
         if not -MAX_INT64 <= point.step <= MAX_INT64:
             raise InvalidBatch(f"step {point.step} of metric {point.key!r} does not fit into 64 bits; count steps from 0")
-        if point.ts is not None and not 0 <= point.ts <= MAX_INT64:
-            raise InvalidBatch(
-                f"ts {point.ts} of metric {point.key!r} is not a moment; give milliseconds since 1970 or leave it out"
-            )
+        check_moment("ts", point.ts)
     check_params(batch.params)
     check_tags({key: value for key, value in batch.tags.items() if value is not None})
     for key in batch.tags:
