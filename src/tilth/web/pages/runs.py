@@ -20,6 +20,7 @@ from tilth.domains.tracking.rules.filters import Condition, Order, parse_filter,
 from tilth.domains.tracking.types import InvalidOrder, InvalidRunFilter
 from tilth.guard import AccessTo, Permission, get
 from tilth.web import charts
+from tilth.web.commands import shown_command
 from tilth.web.formatting import count, number
 from tilth.web.metric_names import lower_is_better, ranked
 from tilth.web.pages.frame import FIRST_COMMANDS, PAGE_ROWS, Asked, curl, project_url, read_offset, shell, with_query
