@@ -100,6 +100,7 @@ def test_an_experiment_is_renamed_and_tagged(db: Database, project: ProjectId, a
     found = db.read_blocking(lambda tx: queries.experiment_detail(tx, project, churn))
     assert found is not None
     assert (found.name, found.tags) == ("leave", {"a": "1"})
+    assert audited(db) == ["experiment.created", "experiment.renamed", "experiment.tagged"]
 
 
 def test_a_repeated_request_with_one_id_makes_one_run(start: Start, db: Database, project: ProjectId) -> None:

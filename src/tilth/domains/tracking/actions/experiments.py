@@ -46,11 +46,13 @@ def update_experiment(tx: Tx, actor: Actor, project_id: ProjectId, experiment_id
         if standing is not None:
             raise ExperimentExists(update.name, deleted=standing.deleted_at is not None)
         changes.change_experiment(tx, project_id, experiment_id, {"name": update.name, "updated": now()})
-        detail = {"from": row.name, "to": update.name}
-        record(tx, actor, "experiment.renamed", project_id=project_id, thing=experiment_id, detail=detail)
+        names = {"from": row.name, "to": update.name}
+        record(tx, actor, "experiment.renamed", project_id=project_id, thing=experiment_id, detail=names)
     if update.tags is not UNSET:
         check_tags(update.tags)
         changes.set_experiment_tags(tx, project_id, experiment_id, update.tags)
+        tagged = {"tags": sorted(update.tags)}
+        record(tx, actor, "experiment.tagged", project_id=project_id, thing=experiment_id, detail=tagged)
 
 
 def delete_experiment(tx: Tx, actor: Actor, project_id: ProjectId, experiment_id: str) -> None:
