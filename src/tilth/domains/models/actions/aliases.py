@@ -50,7 +50,7 @@ def remove_alias(tx: Tx, actor: Actor, project_id: ProjectId, name: str, alias: 
     if followers:
         raise VersionInUse(
             f"alias {alias!r} of model {name!r} is followed by {', '.join(followers[:5])}; "
-            "deploy a fixed version there, or undeploy it first"
+            "deploy a fixed version there, or end it by `tilth deployment delete` first"
         )
     registry.delete_alias(tx, model, alias)
     _moved(tx, actor, model, alias, previous, None, now())

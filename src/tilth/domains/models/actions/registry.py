@@ -80,7 +80,8 @@ def _check_rename(tx: Tx, model: RegisteredModel, new_name: str) -> None:
     holds = registry.holds_on(tx, model)
     if holds:
         raise VersionInUse(
-            f"model {model.name!r} is served by {holds[0].label}, whose callers see its name; undeploy it before renaming the model"
+            f"model {model.name!r} is served by {holds[0].label}, whose callers see its name; "
+            "end it by `tilth deployment delete`, then rename the model"
         )
 
 
@@ -236,7 +237,8 @@ def _refuse_in_use(tx: Tx, model: RegisteredModel, version: int | None) -> None:
     users = [hold.label for hold in registry.holds_on(tx, model) if version in (None, hold.version)]
     if users:
         raise VersionInUse(
-            f"{_thing(model, version)} is served by {', '.join(users[:5])}; deploy another version there, or undeploy it first"
+            f"{_thing(model, version)} is served by {', '.join(users[:5])}; "
+            "deploy another version there, or end it by `tilth deployment delete` first"
         )
     aliases = [alias for alias, number in registry.aliases_of(tx, model).items() if number == version]
     if aliases:
