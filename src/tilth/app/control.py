@@ -57,7 +57,7 @@ def create_routes(system: System) -> Litestar:
         ),
         request_max_body_size=MAX_BODY_BYTES,
         state=State(_state(system)),
-        # Litestar would set the root logger to INFO and log each request; `app.logs` decides that here.
+        # Litestar would set the root logger to INFO and log each request; the setting log_level decides that here.
         logging_config=None,
         # Its documentation pages load scripts from elsewhere, which the content security policy forbids.
         openapi_config=None,
