@@ -91,6 +91,8 @@ def test_logs_shows_the_end_of_each_and_names_those_that_are_there(tmp_path: Pat
     assert capsys.readouterr().out == "control 7 [2J\ncontrol 8 [2J\n"
     assert run(["logs", "serve", "-n", "1", "--home", str(tmp_path)]) == 0
     assert capsys.readouterr().out == "serve-w0  serve-w0 8 [2J\nserve-w1  serve-w1 8 [2J\n"
+    assert run(["logs", "serve-w1", "-n", "1", "--json", "--home", str(tmp_path)]) == 0
+    assert json.loads(capsys.readouterr().out) == {"process": "serve-w1", "line": "serve-w1 8\x1b[2J"}
     assert run(["logs", "nobody", "--home", str(tmp_path)]) == 1
     assert "it has: control, serve-w0, serve-w1" in capsys.readouterr().err
 

@@ -7,6 +7,7 @@ from collections import deque
 from pathlib import Path
 
 import click
+import msgspec
 
 from tilth.cli.caller import Caller, shared
 from tilth.core.errors import NotFound
@@ -82,7 +83,6 @@ def _print(tail: Tail, lines: list[str], *, several: bool, as_json: bool) -> Non
     for line in lines:
         shown = "".join(c if c.isprintable() or c == "\t" else " " for c in line)
         if as_json:
-            # The processes write JSON lines themselves; anything else is passed on as it is.
-            click.echo(line)
+            click.echo(msgspec.json.encode({"process": tail.path.stem, "line": line}))
         else:
             click.echo(f"{click.style(tail.path.stem.ljust(9), dim=True)} {shown}" if several else shown)
