@@ -12,7 +12,6 @@ import pytest
 from tilth.app.home import (
     HomeLocked,
     HomeUnusable,
-    file_system_of,
     lock_holder,
     lock_home,
     prepare_home,
@@ -21,6 +20,7 @@ from tilth.app.home import (
 )
 from tilth.core.clock import Millis
 from tilth.core.home import ServerFile, read_server_file
+from tilth.core.mounts import file_system_of
 
 HOLD = """
 import sys

@@ -16,29 +16,11 @@ from typing import Self
 
 from tilth.core.errors import Conflict, Damaged, Invalid, OutOfSpace
 from tilth.core.home import LOCK_FILE, LOGS_FOLDER, SERVER_FILE, UP_LOCK_FILE, ServerFile, read_server_file
+from tilth.core.mounts import MOUNTS, NETWORK_FILE_SYSTEMS, file_system_of
 from tilth.wire.plane import CACHE_FOLDER, PREDICTIONS_FOLDER, STATUS_FOLDER
 
 LEAST_FREE_BYTES = 64 * 1024 * 1024
 """Below this the database could not even be migrated safely."""
-_NETWORK = (
-    "nfs",
-    "nfs3",
-    "nfs4",
-    "cifs",
-    "smb",
-    "smb2",
-    "smb3",
-    "smbfs",
-    "ncpfs",
-    "afs",
-    "ceph",
-    "glusterfs",
-    "lustre",
-    "gpfs",
-    "beegfs",
-)
-_FUSED = ("sshfs", "s3fs", "rclone", "gcsfuse", "glusterfs", "ceph", "davfs2", "goofys")
-NETWORK_FILE_SYSTEMS = frozenset((*_NETWORK, "ocfs2", "gfs2", "davfs", "9p", *(f"fuse.{name}" for name in _FUSED)))
 _FOLDERS = ("blobs", STATUS_FOLDER, CACHE_FOLDER, PREDICTIONS_FOLDER, LOGS_FOLDER)
 
 
@@ -54,7 +36,7 @@ class HomeLocked(Conflict):
     """Another server holds the home."""
 
 
-def prepare_home(home: Path, *, on_sqlite: bool = True, mounts: Path = Path("/proc/self/mounts")) -> Path:
+def prepare_home(home: Path, *, on_sqlite: bool = True, mounts: Path = MOUNTS) -> Path:
     """Makes the folder (mode 0700) and those below it, and checks that a server can live there. Returns it.
 
     mounts: the kernel's table of mounts, another file only in tests. Raises HomeUnusable, HomeFull.
@@ -78,7 +60,7 @@ def prepare_home(home: Path, *, on_sqlite: bool = True, mounts: Path = Path("/pr
     return home
 
 
-def refuse_network_file_system(home: Path, mounts: Path = Path("/proc/self/mounts")) -> None:
+def refuse_network_file_system(home: Path, mounts: Path = MOUNTS) -> None:
     """Raises HomeUnusable if SQLite's locks could fail there: two machines may believe that they hold the same lock."""
     kind = file_system_of(home, mounts)
     if kind in NETWORK_FILE_SYSTEMS:
@@ -86,25 +68,6 @@ def refuse_network_file_system(home: Path, mounts: Path = Path("/proc/self/mount
             f"home {home} is on a network file system ({kind}), where SQLite loses data; name a folder on a local disk with --home, "
             "or set database_url to a PostgreSQL database"
         )
-
-
-def file_system_of(path: Path, mounts: Path = Path("/proc/self/mounts")) -> str:
-    """Type of the file system that holds `path` as the kernel names it; empty where there is no table of mounts."""
-    try:
-        lines = mounts.read_text("utf-8", errors="replace").splitlines()
-    except OSError:
-        return ""
-    real = path.resolve()
-    best, kind = -1, ""
-    for line in lines:
-        parts = line.split()
-        if len(parts) < 3:
-            continue
-        point = Path(parts[1].replace("\\040", " "))
-        # Of two mounts on one point the later hides the earlier.
-        if (real == point or point in real.parents) and len(point.parts) >= best:
-            best, kind = len(point.parts), parts[2]
-    return kind
 
 
 class HomeLock:

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from tilth.app.home import LEAST_FREE_BYTES, NETWORK_FILE_SYSTEMS, file_system_of, lock_holder
+from tilth.app.home import LEAST_FREE_BYTES, lock_holder
 from tilth.cli.checks.findings import Finding, broken, note, ok
 from tilth.core.clock import MINUTE, Millis, iso
 from tilth.core.errors import TilthError
 from tilth.core.home import LOCK_FILE, UP_LOCK_FILE, read_server_file
+from tilth.core.mounts import NETWORK_FILE_SYSTEMS, file_system_of
 
 RELEASED = Millis(1_767_225_600_000)
 """2026-01-01: a clock before it is wrong."""
