@@ -1,6 +1,7 @@
 """Where blobs may lie, and what is said when they cannot lie there."""
 
 import asyncio
+import gc
 import os
 import shutil
 import subprocess
@@ -113,6 +114,26 @@ def test_what_a_dead_process_left_is_swept_when_the_folder_is_opened_again(tmp_p
     (tmp_path / "incoming" / "dead").write_bytes(b"half")
     LocalBlobs(tmp_path)
     assert files(tmp_path) == []
+
+
+def test_a_reader_who_goes_away_while_the_file_is_opened_leaves_none_open(tmp_path: Path) -> None:
+    async def read_and_leave() -> None:
+        store = LocalBlobs(tmp_path)
+        stored = await store.put(leaf())
+        for _ in range(20):
+            pieces = store.open(stored.digest)
+            reading = asyncio.create_task(anext(pieces))
+            await asyncio.sleep(0)
+            reading.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await reading
+            del reading, pieces
+
+    before = len(os.listdir("/proc/self/fd"))
+    # A file that is left to the collector warns, and a warning fails the test.
+    asyncio.run(read_and_leave())
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_opening_the_folder_again_leaves_uploads_under_way_alone(tmp_path: Path) -> None:

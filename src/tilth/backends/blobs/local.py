@@ -15,7 +15,7 @@ import fcntl
 import hashlib
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -78,8 +78,9 @@ class LocalBlobs:
             upload.discard()
 
     async def open(self, digest: Digest, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        file, size = await in_thread(partial(self._open_file, digest))
-        try:
+        with ExitStack() as opened:
+            # The thread itself hands the file over: a reader who goes away meanwhile would otherwise leave it open.
+            file, size = await in_thread(partial(self._open_file, digest, opened))
             position, end = clip(start, end, size)
             seen = hashlib.sha256() if (position, end) == (0, size) else None
             file.seek(position)
@@ -91,8 +92,6 @@ class LocalBlobs:
                 yield piece
             if seen is not None and size == 0:
                 check_stored(seen.hexdigest(), digest, "the local folder")
-        finally:
-            file.close()
 
     async def stat(self, digest: Digest) -> StoredBlob:
         return await in_thread(partial(self._stat, digest))
@@ -152,11 +151,11 @@ class LocalBlobs:
         _sync_folder(self._folder)
         self._synced_shards.add(shard)
 
-    def _open_file(self, digest: Digest) -> tuple[BinaryIO, int]:
+    def _open_file(self, digest: Digest, opened: ExitStack) -> tuple[BinaryIO, int]:
         path = self._path(digest)
         with _told(self._folder):
             try:
-                file = path.open("rb", buffering=0)
+                file = opened.enter_context(path.open("rb", buffering=0))
             except FileNotFoundError:
                 raise _missing(digest) from None
             return file, os.fstat(file.fileno()).st_size
