@@ -17,7 +17,6 @@ import numpy as np
 from tilth.core import clock
 from tilth.core.errors import Invalid, TilthError
 from tilth.core.ids import new_id
-from tilth.core.killpoints import reach
 from tilth.flavours.port import Outputs, Rows
 from tilth.plane.admission import Admission, Headers, admit
 from tilth.plane.answers import Answer, DeadlineExceeded, HeaderPairs, ModelFailed, QueueFull, refusal
@@ -201,13 +200,11 @@ class Core:
         """Logs, then answers: an answer that was sent is in the log, whatever happens to this process."""
         moment = clock.now()
         failure: TilthError | None = None
-        reach("before_predictions_logged")
         try:
             sync = any(ask.served.spec.log_sync == "each" for ask in done)
             self._log.write([_frame(ask, moment) for ask in done], sync=sync)
         except TilthError as error:
             failure = error
-        reach("after_predictions_logged")
         for ask in done:
             tally = ask.served.tally
             if failure is not None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from tilth.core import clock
 from tilth.core.errors import OutOfSpace, TilthError, Unavailable
 from tilth.core.ids import new_id
+from tilth.core.killpoints import reach
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +72,7 @@ class PredictionLog:
     def write(self, frames: Sequence[bytes], *, sync: bool = False) -> None:
         """All frames or none. Raises LogFull and LogFailed; the next call tries again."""
         data = b"".join(frames)
+        reach("before_predictions_logged")
         try:
             segment = self._current(len(data))
             self._append(segment, data)
@@ -78,6 +80,7 @@ class PredictionLog:
                 self._make_durable(segment)
         except OSError as error:
             raise _told(error) from error
+        reach("after_predictions_logged")
 
     def rotate_if_old(self) -> None:
         """Hands on the segment of a worker that gets no more requests. Belongs to the thread that writes."""
@@ -166,6 +169,7 @@ class PredictionLog:
             retired, self._retired = self._retired, []
         for segment in retired:
             self._make_durable(segment)
+            reach("before_segment_closed")
             segment.path.rename(segment.path.with_suffix(CLOSED_SUFFIX))
             os.close(segment.handle)
 

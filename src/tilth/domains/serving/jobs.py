@@ -58,6 +58,8 @@ class PlanePublisher:
             # Never smaller than the time: a state after a lost or damaged file is still newer than what workers saw.
             self._sequence = max(moment, self._sequence + 1)
             state = msgspec.structs.replace(wanted, sequence=self._sequence, written=moment)
+            for leftover in self._path.parent.glob(f".{self._path.name}.*"):
+                leftover.unlink()  # of a publisher that was killed
             write_synced(self._path, msgspec.json.encode(state))
             return True
 
