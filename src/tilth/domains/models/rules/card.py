@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tilth.core.clock import Millis, iso
+from tilth.domains.models.rules.data_words import profile_in_words
 from tilth.domains.models.types import UnknownCardField
 from tilth.wire.models import CompiledEngine, ModelDocument
 from tilth.wire.registry import Card, CardFact, CardField, CardSection
@@ -37,7 +38,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class DataFact:
-    """A data set that the source run read. digest: of its content."""
+    """A data set that the source run read. digest: of its content. profile: JSON, as the run logged it."""
 
     name: str
     digest: str
@@ -184,8 +185,12 @@ def _data(run: RunFacts | None) -> CardSection:
     known: dict[str, str] = {}
     for each in run.data:
         name = f"{each.name} ({each.context})" if each.context else each.name
-        parts = (f"sha256 {each.digest}" if each.digest else "", each.source, each.profile)
-        known[name] = ", ".join(part for part in parts if part)
+        parts = (
+            profile_in_words(each.profile),
+            f"from {each.source}" if each.source else "",
+            f"sha256 {each.digest}" if each.digest else "",
+        )
+        known[name] = "; ".join(part for part in parts if part)
     return _section("data", "Data", known)
 
 
