@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
+from urllib.parse import unquote_to_bytes
 
 from tilth.core.errors import Invalid
 
@@ -63,3 +65,20 @@ def check_artifact_path(text: str) -> str:
             f"backslashes or control characters, at most {MAX_PATH_CHARS} characters"
         )
     return text
+
+
+def path_of_segments(raw: Iterable[bytes]) -> str:
+    """An artifact path from the segments of a raw address, each decoded once, so that no second decoding can climb.
+
+    Raises InvalidName, also for an encoded `/`, which would make one segment two.
+    """
+    segments: list[str] = []
+    for segment in raw:
+        try:
+            text = unquote_to_bytes(segment).decode()
+        except UnicodeDecodeError as error:
+            raise InvalidName("the path is not UTF-8; percent-encode its UTF-8 bytes") from error
+        if "/" in text:
+            raise InvalidName(f"path segment {text[:80]!r} holds an encoded '/': send it as it is")
+        segments.append(text)
+    return check_artifact_path("/".join(segments))

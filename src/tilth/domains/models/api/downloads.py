@@ -10,7 +10,7 @@ from litestar.response import Stream
 
 from tilth.core.hashing import FileEntry
 from tilth.core.ports import Blobs
-from tilth.domains.models.rules.ranges import RangeNotSatisfiable, byte_range
+from tilth.core.ranges import RangeNotSatisfiable, byte_range
 
 UNCOMPRESSED = {"tilth_uncompressed": True}
 """For `opt=` of a route: parts of a file and ETags speak of the stored bytes, so nothing may gzip them on the way."""

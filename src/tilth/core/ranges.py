@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tilth.core.errors import Invalid
 
-_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
 class RangeNotSatisfiable(Invalid):
