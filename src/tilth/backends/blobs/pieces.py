@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
@@ -71,7 +72,10 @@ async def in_thread(job: Callable[[], T]) -> T:
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:
-        await asyncio.wait([work])
+        while not work.done():
+            # Whoever streams an answer cancels again and again until the task ends (anyio's scopes do), so once is not enough.
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([work])
         if not work.cancelled():
             work.exception()  # Fetched, so that asyncio does not report it as forgotten: the cancellation is the news.
         raise
