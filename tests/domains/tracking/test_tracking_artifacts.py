@@ -108,6 +108,8 @@ def test_replaced_and_removed_bytes_are_let_go(installation: Any, app_client: ht
     assert app_client.delete(f"{files}/b").status_code == 204
     assert claimed(installation, b"first", b"second") == 1
     assert app_client.get(f"{files}/b").json()["error"]["code"] == "unknown_artifact"
+    (event,) = app_client.get("/api/v1/p/default/audit", params={"words": "artifact.deleted"}).json()["events"]
+    assert (event["detail"]["path"], event["detail"]["bytes"]) == ("b", 5)
 
 
 def test_a_file_above_the_limit_is_refused(install: Any) -> None:

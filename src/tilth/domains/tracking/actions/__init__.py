@@ -3,7 +3,7 @@
 What a run writes about itself (metrics, params, tags, data sets, artifacts, heartbeats) leaves no audit row; what people change does.
 """
 
-from tilth.domains.tracking.actions.artifacts import add_artifact, check_writable, remove_artifact
+from tilth.domains.tracking.actions.artifacts import add_artifact, check_writable, delete_artifact
 from tilth.domains.tracking.actions.experiments import (
     create_default_experiment,
     create_experiment,
@@ -19,12 +19,12 @@ __all__ = [
     "create_default_experiment",
     "create_experiment",
     "create_run",
+    "delete_artifact",
     "delete_experiment",
     "delete_run",
     "heartbeat",
     "log",
     "mark_lost",
-    "remove_artifact",
     "restore_experiment",
     "restore_run",
     "update_experiment",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from tilth.backends.sql import Tx, blob_use
+from tilth.core.actors import Actor
 from tilth.core.clock import now
 from tilth.core.ids import Digest, ProjectId
 from tilth.core.names import check_artifact_path
+from tilth.domains.audit.actions import record
 from tilth.domains.tracking.queries import changes, hot
 from tilth.domains.tracking.types import ArtifactClash, RunDeleted, UnknownArtifact, UnknownRun
 from tilth.wire.tracking import ArtifactEntry
@@ -40,10 +42,12 @@ def add_artifact(
     return ArtifactEntry(path, False, size, digest, content_type, moment)
 
 
-def remove_artifact(tx: Tx, project_id: ProjectId, run_id: str, path: str) -> None:
-    """Raises UnknownArtifact."""
+def delete_artifact(tx: Tx, actor: Actor, project_id: ProjectId, run_id: str, path: str) -> None:
+    """Lets go of the bytes for good; they are collected after a grace period. Raises UnknownArtifact."""
     standing = changes.standing_artifact(tx, project_id, run_id, path)
     if standing is None:
         raise UnknownArtifact(path, run_id)
-    changes.remove_artifact(tx, project_id, run_id, path)
+    changes.delete_artifact(tx, project_id, run_id, path)
     blob_use.release(tx, project_id, standing.digest)
+    detail = {"path": path, "digest": standing.digest, "bytes": standing.size}
+    record(tx, actor, "artifact.deleted", project_id=project_id, thing=run_id, detail=detail)

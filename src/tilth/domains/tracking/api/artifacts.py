@@ -9,7 +9,7 @@ import mimetypes
 import re
 from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import quote
 
 from litestar import Request, Response
 from litestar.params import FromPath, FromQuery
@@ -19,8 +19,9 @@ from tilth.backends.sql import Tx
 from tilth.core.errors import Invalid
 from tilth.core.hashing import is_digest
 from tilth.core.ids import Digest, ProjectId
-from tilth.core.names import InvalidName, check_artifact_path
+from tilth.core.names import InvalidName, check_artifact_path, path_of_segments
 from tilth.core.ports import Blobs
+from tilth.core.ranges import ByteRange, RangeNotSatisfiable, byte_range
 from tilth.domains.tracking import actions, queries
 from tilth.domains.tracking.types import UnknownArtifact, UnknownRun
 from tilth.guard import AccessTo, Permission, delete, get, put
@@ -33,8 +34,6 @@ MAX_BYTES = "tilth_max_artifact_bytes"
 DEFAULT_MAX_BYTES = 10_000_000_000
 # Range and ETag speak of the stored bytes: the app must not compress these answers.
 UNCOMPRESSED = {"tilth_uncompressed": True}
-
-_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})$", re.ASCII)
 
 _SEGMENTS_BEFORE = 8
 """The empty one before the first slash, api, v1, p, <project>, runs, <run>, artifacts."""
@@ -87,44 +86,33 @@ async def get_artifact(access: AccessTo[None], request: Asked, run_id: FromPath[
     headers = download_headers(entry)
     if request.headers.get("if-none-match") == headers["etag"]:
         return Response(b"", status_code=304, headers=headers)
-    wanted = byte_range(request.headers.get("range", ""), entry.size)
-    if wanted is None:
+    whole = ByteRange(0, entry.size)
+    try:
+        part = byte_range(request.headers.get("range"), entry.size) or whole
+    except RangeNotSatisfiable:
         return Response(b"", status_code=416, headers={"content-range": f"bytes */{entry.size}"})
-    start, end = wanted
     blobs: Blobs = request.app.state[BLOBS]
-    headers["content-length"] = str(end - start)
+    headers["content-length"] = str(part.end - part.start)
     status = 200
-    if (start, end) != (0, entry.size):
-        status, headers["content-range"] = 206, f"bytes {start}-{end - 1}/{entry.size}"
-    pieces = blobs.open(Digest(entry.digest), start=start, end=None if end == entry.size else end)
+    if part != whole:
+        status, headers["content-range"] = 206, f"bytes {part.start}-{part.end - 1}/{entry.size}"
+    pieces = blobs.open(Digest(entry.digest), start=part.start, end=None if part.end == entry.size else part.end)
     return Stream(await _begun(pieces), status_code=status, headers=headers, media_type=entry.content_type)
 
 
 @delete(ONE, permission=Permission.RUN_DELETE)
 async def delete_artifact(access: AccessTo[None], request: Asked, run_id: FromPath[str], path: FromPath[str]) -> None:
     project, name = access.project.id, artifact_path(request)
-    await access.write(lambda tx: actions.remove_artifact(tx, project, run_id, name))
+    await access.write(lambda tx: actions.delete_artifact(tx, access.actor, project, run_id, name))
 
 
 def artifact_path(request: Asked) -> str:
-    """The path after `/artifacts/`, each segment decoded once from the raw address, so that no second decoding can climb.
-
-    Raises InvalidName.
-    """
+    """The path after `/artifacts/`, from the raw address. Raises InvalidName."""
     raw: bytes = request.scope.get("raw_path") or quote(request.scope["path"]).encode()
     parts = raw.split(b"?", 1)[0].split(b"/")
     if parts[_SEGMENTS_BEFORE - 1 : _SEGMENTS_BEFORE] != [b"artifacts"]:
         raise InvalidName("write this address plainly, with single '/' and without percent-encoding before the artifact path")
-    segments: list[str] = []
-    for segment in parts[_SEGMENTS_BEFORE:]:
-        try:
-            text = unquote_to_bytes(segment).decode()
-        except UnicodeDecodeError as error:
-            raise InvalidName("the artifact path is not UTF-8; percent-encode its UTF-8 bytes") from error
-        if "/" in text:
-            raise InvalidName(f"artifact path segment {text[:80]!r} holds an encoded '/': send it as it is")
-        segments.append(text)
-    return check_artifact_path("/".join(segments))
+    return path_of_segments(parts[_SEGMENTS_BEFORE:])
 
 
 def download_headers(entry: ArtifactEntry) -> dict[str, str]:
@@ -137,18 +125,6 @@ def download_headers(entry: ArtifactEntry) -> dict[str, str]:
         "accept-ranges": "bytes",
         "cache-control": "private, no-cache",
     }
-
-
-def byte_range(header: str, size: int) -> tuple[int, int] | None:
-    """[start, end) of a Range header: everything for none or for one that is not understood, None if it lies outside."""
-    found = _RANGE.match(header.strip())
-    if found is None or found.groups() == ("", ""):
-        return 0, size
-    first, last = found.groups()
-    if not first:
-        return (max(0, size - int(last)), size) if int(last) and size else None
-    start, end = int(first), min(size, int(last) + 1) if last else size
-    return (start, end) if start < end else None
 
 
 def _entry(tx: Tx, project: ProjectId, run_id: str, path: str) -> ArtifactEntry:

@@ -79,5 +79,5 @@ def put_artifact(tx: Tx, project_id: str, run_id: str, path: str, row: dict[str,
     tx.run(statement, project_id=project_id, run_id=run_id, path=path, **row)
 
 
-def remove_artifact(tx: Tx, project_id: str, run_id: str, path: str) -> None:
+def delete_artifact(tx: Tx, project_id: str, run_id: str, path: str) -> None:
     tx.run(delete(artifact).where(artifact.c.project_id == project_id, artifact.c.run_id == run_id, artifact.c.path == path))
