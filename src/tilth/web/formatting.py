@@ -6,7 +6,10 @@ import math
 from datetime import UTC, datetime
 from urllib.parse import quote
 
+from markupsafe import Markup, escape
+
 MINUS = "−"
+_MACHINE_UNITS = {"_percent": "%", "_mb_per_s": "MB/s", "_mb": "MB", "_celsius": "°C", "_watts": "W"}
 _BYTE_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
@@ -29,9 +32,9 @@ def number(value: float | int | None, digits: int = 4) -> str:
     return _signed(f"{value:,.{decimals}f}" if size >= 1e-2 else f"{value:.{digits}g}")
 
 
-def metric(value: float | str | None) -> str:
+def metric(value: float | str | None, digits: int = 4) -> str:
     """A metric's value as it travels: a number or one of the words NaN, Infinity, -Infinity."""
-    return number(float(value) if value is not None else None)
+    return number(float(value) if value is not None else None, digits)
 
 
 def part(text: str | int) -> str:
@@ -162,6 +165,33 @@ def in_words(detail: dict[str, object]) -> str:
         text = ", ".join(str(item) for item in value) if isinstance(value, (list, tuple)) else str(value)
         parts.append(f"{key.replace('_', ' ')} {text}")
     return " · ".join(parts)
+
+
+def counted(total: int | str, word: str) -> str:
+    """`1 run`, `63 runs`, `10,000+ runs`. total: a number, or its text as it stands on the page."""
+    text = f"{total:,}" if isinstance(total, int) else total
+    return f"{text} {word if text == '1' else f'{word}s'}"
+
+
+def machine_metric(key: str) -> tuple[str, str]:
+    """Name and unit of a measure of the machine, both for a reader: `system/memory_mb` is ("memory", "MB")."""
+    bare = key.removeprefix("system").lstrip("/.")
+    for ending, unit in _MACHINE_UNITS.items():
+        if bare.endswith(ending):
+            return bare.removesuffix(ending).replace("_", " ").replace("cpu", "CPU").replace("gpu", "GPU"), unit
+    return bare.replace("_", " "), ""
+
+
+def sentence(text: str) -> Markup:
+    """A message as a person reads it: a capital in front, a stop at the end, and what stands in `backticks` as code."""
+    whole = text[:1].upper() + text[1:]
+    if whole and whole[-1] not in ".!?:":
+        whole += "."
+    pieces = whole.split("`")
+    if len(pieces) % 2 == 0:
+        return escape(whole)
+    parts = (Markup("<code>{}</code>").format(piece) if place % 2 else escape(piece) for place, piece in enumerate(pieces))
+    return Markup("").join(parts)
 
 
 def bar_width(value: float | None, low: float, high: float) -> int:

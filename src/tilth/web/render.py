@@ -86,6 +86,9 @@ def environment() -> Environment:
         "part",
         "short",
         "digest",
+        "counted",
+        "machine_metric",
+        "sentence",
     ):
         built.filters[name] = getattr(formatting, name)
     built.filters["markdown"] = to_html

@@ -14,13 +14,13 @@ from tilth.sdk.datasets import describe
 def test_a_frame_is_told_by_its_rows_columns_and_worst_gaps() -> None:
     frame = pd.DataFrame({"hour": range(1000), "gust": [None] * 780 + [1.0] * 220, "wind": [None] * 7 + [1.0] * 993})
     profile = describe("flights", frame, None, "").profile
-    assert profile_in_words(profile) == "1,000 rows, 3 columns; missing values in 2 columns: gust 78 %, wind 0.7 %"
+    assert profile_in_words(profile) == "1,000 rows, 3 columns; missing values in 2 columns: gust 78%, wind 0.7%"
 
 
 def test_more_than_three_gaps_are_counted() -> None:
     columns = [{"name": name, "missing": 50} for name in "abcde"]
     told = profile_in_words(json.dumps({"rows": 100, "columns": columns}))
-    assert told == "100 rows, 5 columns; missing values in 5 columns: a 50 %, b 50 %, c 50 % and 2 more"
+    assert told == "100 rows, 5 columns; missing values in 5 columns: a 50%, b 50%, c 50% and 2 more"
 
 
 @pytest.mark.parametrize(

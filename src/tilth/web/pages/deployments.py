@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from litestar import Response
@@ -12,6 +13,8 @@ from litestar.response import Redirect
 from markupsafe import Markup
 
 from tilth.backends.sql import Tx
+from tilth.core.errors import Invalid
+from tilth.core.names import check_slug
 from tilth.domains.models import queries as models
 from tilth.domains.models.types import UnknownModel, UnknownVersion
 from tilth.domains.serving import actions, queries
@@ -20,6 +23,7 @@ from tilth.domains.serving.queries import Surroundings
 from tilth.domains.serving.rules.liveness import merge, percentile_ms
 from tilth.guard import Access, AccessTo, Permission, get, post
 from tilth.web import charts
+from tilth.web.commands import shown_command
 from tilth.web.formatting import of_total
 from tilth.web.pages.frame import PAGE_ROWS, Asked, back, curl, may, project_url, read_form, read_offset, shell, with_query
 from tilth.web.render import page
@@ -42,6 +46,7 @@ async def deployments_page(request: Asked, access: AccessTo[None]) -> Response[s
     around = await surroundings(request, access)
     found = await access.read(lambda tx: queries.deployment_page(tx, around, limit=PAGE_ROWS, offset=offset))
     base, end = project_url(project.name, "deployments"), offset + len(found.deployments)
+    gone = await access.read(lambda tx: _gone(tx, request, project))
     return page(
         "deployments.html",
         await shell(request, access, "deployments", [("Deployments", "")]),
@@ -49,6 +54,9 @@ async def deployments_page(request: Asked, access: AccessTo[None]) -> Response[s
         models_url=project_url(project.name, "models"),
         deployments=found.deployments,
         budget_ms=BUDGET_MS,
+        gone=gone,
+        may_change=may(access, Permission.DEPLOYMENT_CHANGE),
+        deploy_command=shown_command("tilth", "deploy", "my-model@champion", "--project", project.name, "--wait"),
         shown_text=of_total(end, found.total),
         next_url=with_query(base, **{"from": end}) if end < found.total else None,
         snippets=[
@@ -69,7 +77,8 @@ async def deployment_page(request: Asked, access: AccessTo[None], name: FromPath
     detail, inputs = await access.read(ask)
     found = detail.deployment
     chart, note = latency_chart(found.id, around.workers)
-    example = _example(found.url, inputs)
+    row = _example_row(inputs)
+    example = _example(found.url, row)
     return page(
         "deployment.html",
         await shell(request, access, "deployments", [("Deployments", project_url(project.name, "deployments")), (name, "")]),
@@ -84,7 +93,8 @@ async def deployment_page(request: Asked, access: AccessTo[None], name: FromPath
         may_change=may(access, Permission.DEPLOYMENT_CHANGE),
         may_roll_back=any(known.version != found.version for known in detail.generations),
         snippets=[
-            ("CLI", f"tilth predict {name} --project {project.name} --in rows.json"),
+            ("CLI", shown_command("tilth", "predict", name, "--project", project.name, "--json-rows", _json([row]))),
+            ("Python", f"import tilth\n\ntilth.init(project={project.name!r})\nprint(tilth.predict({name!r}, [{row!r}]))"),
             ("curl", example),
             ("State", curl(project_url(project.name, "deployments", name).replace("/p/", "/api/v1/p/", 1))),
         ],
@@ -110,10 +120,17 @@ def _inputs(tx: Tx, project_id: str, found: DeploymentView) -> tuple[Column, ...
     return document.signature.inputs if document is not None else ()
 
 
-def _example(url: str, inputs: tuple[Column, ...]) -> str:
-    """A request that the model takes, with a value of the right type in every column."""
-    row = {column.name: _value(column) for column in inputs[:40]} or {"column": 1.0}
-    body = json.dumps({"dataframe_records": [row]}, ensure_ascii=False).replace("'", "'\\''")
+def _example_row(inputs: tuple[Column, ...]) -> dict[str, str | float | int | bool]:
+    """What the model takes: a value of the right type in every column."""
+    return {column.name: _value(column) for column in inputs} or {"column": 1.0}
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _example(url: str, row: Mapping[str, object]) -> str:
+    body = _json({"dataframe_records": [row]}).replace("'", "'\\''")
     return f'curl -X POST "{url}" \\\n  -H "Authorization: Bearer $TILTH_TOKEN" -H "Content-Type: application/json" \\\n  -d \'{body}\''
 
 
@@ -145,9 +162,48 @@ async def rollback(access: AccessTo[None], name: FromPath[str]) -> Redirect:
 
 
 @post("/p/{project:str}/deployments/{name:str}/delete", permission=Permission.DEPLOYMENT_CHANGE)
-async def undeploy(access: AccessTo[None], name: FromPath[str]) -> Redirect:
-    await access.write(lambda tx: actions.undeploy(tx, access.actor, access.project.id, name))
-    return back(project_url(access.project.name, "deployments"), "removed")
+async def undeploy(request: Asked, access: AccessTo[None], name: FromPath[str]) -> Redirect:
+    around = await surroundings(request, access)
+
+    def take_down(tx: Tx) -> DeploymentView:
+        found = queries.deployment_one(tx, around, name)
+        actions.undeploy(tx, access.actor, access.project.id, name)
+        return found
+
+    was = await access.write(take_down)
+    base = project_url(access.project.name, "deployments")
+    return back(with_query(base, gone=was.name, model=was.model, version=was.version, alias=was.alias))
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A deployment that was just taken down, and what brings it back: a form sent to `url`, or the command."""
+
+    name: str
+    reference: str
+    alias: str
+    url: str
+    command: str
+
+
+def _gone(tx: Tx, request: Asked, project: Any) -> Gone | None:
+    """Of the address that `undeploy` leads to. None unless the version is there and the name is free, so no link can say what is not so."""
+    asked = request.query_params
+    name, model, version = asked.get("gone", ""), asked.get("model", ""), asked.get("version", "")
+    if not (name and version.isascii() and version.isdigit() and len(version) < 8):
+        return None
+    try:
+        if queries.deployment_or_none(tx, project.id, check_slug(name, "deployment")) is not None:
+            return None
+        known = models.version_detail(tx, project.id, model, int(version)).version
+    except (Invalid, UnknownModel, UnknownVersion):
+        return None
+    alias = asked.get("alias", "") if asked.get("alias", "") in known.aliases else ""
+    reference = f"{known.model}@{alias}" if alias else f"{known.model}/{known.version}"
+    url = project_url(project.name, "models", known.model, "versions", known.version, "deploy")
+    return Gone(
+        name, reference, alias, url, shown_command("tilth", "deploy", reference, "--name", name, "--project", project.name)
+    )
 
 
 routes: list[Any] = [deployments_page, deployment_page, deploy, rollback, undeploy]

@@ -18,16 +18,9 @@ Asked = Request[Any, Any, Any]
 MAX_FORM_BYTES = 1_000_000
 PAGE_ROWS = 100
 
-FIRST_COMMANDS = [
-    'import tilth\n\nwith tilth.run(params={"depth": 7}) as run:\n    run.log(loss=0.31, step=1)',
-    "tilth exec -- python train.py",
-]
-"""What an empty project shows: the next step."""
-
 DONE = {
     "saved": "Saved.",
     "created": "Created.",
-    "deleted": "Deleted. It can be restored.",
     "restored": "Restored.",
     "revoked": "Revoked. Programs that use it are refused within 5 seconds.",
     "removed": "Removed.",

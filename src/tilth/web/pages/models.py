@@ -13,11 +13,14 @@ from litestar.response import Redirect
 from tilth.backends.sql import Tx
 from tilth.domains.models import actions, queries
 from tilth.domains.models.rules.card import HUMAN_FIELDS
+from tilth.domains.serving import queries as serving
 from tilth.domains.tracking import queries as tracking
 from tilth.guard import AccessTo, Permission, get, post
 from tilth.web.commands import shown_command
+from tilth.web.first_steps import first_model
 from tilth.web.formatting import bar_width, number, of_total
 from tilth.web.metric_names import ranked
+from tilth.web.pages.deployments import surroundings
 from tilth.web.pages.frame import PAGE_ROWS, Asked, back, curl, may, project_url, read_form, read_offset, shell, with_query
 from tilth.web.pages.runs import Tile
 from tilth.web.render import page
@@ -45,6 +48,7 @@ async def models_page(request: Asked, access: AccessTo[None]) -> Response[str]:
         await shell(request, access, "models", [("Models", "")]),
         base=base,
         models=found.models,
+        first_model=first_model(project.name).command,
         shown_text=of_total(end, found.total),
         next_url=with_query(base, **{"from": end}) if end < found.total else None,
         snippets=[
@@ -112,13 +116,17 @@ async def describe_model(request: Asked, access: AccessTo[None], name: FromPath[
 async def version_page(request: Asked, access: AccessTo[None], name: FromPath[str], version: FromPath[int]) -> Response[str]:
     project = access.project
 
-    def ask(tx: Tx) -> tuple[VersionDetail, RunInfo | None, dict[str, float]]:
+    around = await surroundings(request, access)
+
+    def ask(tx: Tx) -> tuple[VersionDetail, RunInfo | None, dict[str, float], list[str]]:
         detail = queries.version_detail(tx, project.id, name, version)
         run_id = detail.version.run_id
         run = tracking.run_info(tx, project.id, run_id) if run_id else None
-        return detail, run, tracking.latest_metrics(tx, project.id, [run_id]).get(run_id, {}) if run_id else {}
+        values = tracking.latest_metrics(tx, project.id, [run_id]).get(run_id, {}) if run_id else {}
+        served = [found.name for found in serving.deployments_of_model(tx, around, name) if found.version == version]
+        return detail, run, values, served
 
-    detail, run, metrics = await access.read(ask)
+    detail, run, metrics, served_by = await access.read(ask)
     v, model_url = detail.version, project_url(project.name, "models", name)
     crumbs = [("Models", project_url(project.name, "models")), (name, model_url), (f"v{version}", "")]
     document = detail.logged_model.document
@@ -131,6 +139,8 @@ async def version_page(request: Asked, access: AccessTo[None], name: FromPath[st
         warnings=list(dict.fromkeys([*v.warnings, *detail.card.warnings])),
         signature=document.signature if document is not None else None,
         files=detail.logged_model.files,
+        served_by=served_by,
+        deployments_url=project_url(project.name, "deployments"),
         moves=detail.alias_moves,
         tiles=[Tile(key, number(metrics[key]), "in the source run") for key in ranked(list(metrics))[:4]],
         run_name=run.name if run is not None else "",
@@ -146,10 +156,12 @@ async def version_page(request: Asked, access: AccessTo[None], name: FromPath[st
 def _snippets(project: str, v: VersionView) -> list[tuple[str, str]]:
     reference = f"{v.model}@{v.aliases[0]}" if v.aliases else f"{v.model}/{v.version}"
     path = project_url(project, "models", v.model, "versions", v.version).replace("/p/", "/api/v1/p/", 1)
-    python = f"import mlflow\n\nmodel = mlflow.pyfunc.load_model({json.dumps(f'models:/{v.model}/{v.version}')})"
+    python = f"import tilth\n\ntilth.init(project={project!r})\nmodel = tilth.load_model({reference!r})"
+    mlflow = f"import mlflow\n\nmodel = mlflow.pyfunc.load_model({json.dumps(f'models:/{v.model}/{v.version}')})"
     return [
         ("CLI", shown_command("tilth", "deploy", reference, "--project", project, "--wait")),
         ("Python", python),
+        ("MLflow", f"# where MLFLOW_TRACKING_URI is set, as `tilth env` prints it\n{mlflow}"),
         ("curl", curl(path)),
     ]
 

@@ -18,10 +18,11 @@ from tilth.domains.tracking import queries as tracking
 from tilth.domains.tracking.rules.filters import Condition
 from tilth.guard import AccessTo, Permission, get
 from tilth.web.commands import shown_command
-from tilth.web.formatting import count, milliseconds, number
+from tilth.web.first_steps import all_steps, connect
+from tilth.web.formatting import count, counted, milliseconds, number
 from tilth.web.metric_names import ranked
 from tilth.web.pages.deployments import BUDGET_MS, surroundings
-from tilth.web.pages.frame import FIRST_COMMANDS, Asked, curl, project_url, shell
+from tilth.web.pages.frame import Asked, curl, project_url, shell
 from tilth.web.pages.runs import Tile
 from tilth.web.render import Tone, page
 from tilth.web.run_table import Column, RunValues, lines
@@ -107,16 +108,23 @@ async def overview_page(request: Asked, access: AccessTo[None]) -> Response[str]
         metric_keys=keys,
         models=seen.models,
         deployments=seen.deployments,
-        first_commands=FIRST_COMMANDS,
-        deploy_command=shown_command("tilth", "deploy", f"{seen.models[0].name}@champion", "--wait")
-        if seen.models
-        else "tilth deploy MODEL@champion --wait",
+        first_steps=None if seen.runs or seen.models or seen.deployments else all_steps(project.name),
+        deploy_command=_deploy_command(seen.models, project.name),
         snippets=[
-            ("Environment", 'eval "$(tilth env)"'),
+            ("Environment", connect(project.name).command),
             ("CLI", "tilth status"),
             ("curl", curl(f"/api/v1/projects/{project.name}")),
         ],
     )
+
+
+def _deploy_command(known: Sequence[ModelView], project: str) -> str:
+    """For the newest model: by the alias that it has, else by its newest version."""
+    reference = "MODEL/1"
+    if known:
+        alias = next(iter(known[0].aliases), None)
+        reference = f"{known[0].name}@{alias}" if alias else f"{known[0].name}/{known[0].newest or 1}"
+    return shown_command("tilth", "deploy", reference, "--project", project, "--wait")
 
 
 def _troubled(tx: Tx, project_id: str) -> list[RunInfo]:
@@ -130,7 +138,9 @@ def _troubled(tx: Tx, project_id: str) -> list[RunInfo]:
 
 
 def _tiles(seen: Overview, keys: Sequence[str], base: str) -> list[Tile]:
-    slowest = max((d.status.latency.p99_ms for d in seen.deployments if d.status.latency.p99_ms is not None), default=None)
+    recent = [d.status.latency.p99_ms for d in seen.deployments if d.status.latency.p99_ms is not None]
+    ever = [d.status.latency_since_start.p99_ms for d in seen.deployments if d.status.latency_since_start.p99_ms is not None]
+    slowest, span = max(recent or ever, default=None), "last minute" if recent else "since start"
     live = sum(d.status.live for d in seen.deployments)
     tiles = [Tile("Runs", seen.total_runs, f"{seen.running} running now" if seen.running else "none running", "", f"{base}/runs")]
     newest = next((run for run in seen.runs if keys and keys[0] in seen.metrics.get(run.id, {})), None)
@@ -157,7 +167,7 @@ def _tiles(seen: Overview, keys: Sequence[str], base: str) -> list[Tile]:
         Tile(
             "p99 latency",
             milliseconds(slowest),
-            f"budget {BUDGET_MS} ms",
+            f"budget {BUDGET_MS} ms" if slowest is None else f"{span}, budget {BUDGET_MS} ms",
             "bad" if slow else ("good" if slowest is not None else ""),
         )
     )
@@ -215,7 +225,14 @@ async def search_page(request: Asked, access: AccessTo[None]) -> Response[str]:
             Group(
                 "Runs", runs.total_text, [Hit(run.name, f"{base}/runs/{run.id}", run.status, run.experiment) for run in runs.runs]
             ),
-            Group("Models", count(known.total), [Hit(m.name, project_url(project.name, "models", m.name)) for m in known.models]),
+            Group(
+                "Models",
+                count(known.total),
+                [
+                    Hit(m.name, project_url(project.name, "models", m.name), "", counted(m.versions, "version"))
+                    for m in known.models
+                ],
+            ),
             Group(
                 "Deployments",
                 count(len(served)),

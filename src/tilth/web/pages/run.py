@@ -32,7 +32,7 @@ from tilth.web.pages.runs import Tile
 from tilth.web.render import page
 from tilth.web.run_table import duration_of
 from tilth.wire.registry import LoggedModelView
-from tilth.wire.tracking import ArtifactEntry, LogBatch, MetricSummary, RunDetail, RunUpdate
+from tilth.wire.tracking import ArtifactEntry, LogBatch, MetricSummary, RunDetail, RunInfo, RunUpdate
 
 MAX_CHARTS = 24
 SHOWN_ARTIFACTS = 500
@@ -64,19 +64,21 @@ class ModelLink:
 async def run_page(request: Asked, access: AccessTo[None], run_id: FromPath[str]) -> Response[str]:
     project = access.project
 
-    def ask(tx: Tx) -> tuple[RunDetail, list[ArtifactEntry], list[LoggedModelView]]:
+    def ask(tx: Tx) -> tuple[RunDetail, list[ArtifactEntry], list[LoggedModelView], RunInfo | None]:
         detail = queries.run_detail(tx, project.id, run_id)
         if detail is None:
             raise UnknownRun(run_id)
         logged = models.logged_models_page(tx, project.id, run_id=run_id).logged_models
         whole = [models.logged_model_view(tx, project.id, model.id) for model in logged[:20]]
-        return detail, queries.artifacts_of(tx, project.id, run_id, recursive=True)[:SHOWN_ARTIFACTS], whole
+        entries = queries.artifacts_of(tx, project.id, run_id, recursive=True)[:SHOWN_ARTIFACTS]
+        above = detail.run.parent_run_id
+        return detail, entries, whole, queries.run_info(tx, project.id, above) if above else None
 
-    detail, entries, logged = await access.read(ask)
+    detail, entries, logged, parent = await access.read(ask)
     run, base = detail.run, project_url(project.name, "runs", run_id)
     live = run.status in ("running", "scheduled") and not run.deleted
     # The live part is asked for every two seconds; files do not change what it shows.
-    blobs = None if request.headers.get("hx-request") else request.app.state["tilth_blobs"]
+    blobs = None if request.headers.get("hx-target") == "live" else request.app.state["tilth_blobs"]
     diff, diff_lines = await _difference(blobs, entries)
     own = [metric for metric in detail.metrics if not is_system(metric.key)]
     files = [file_view(project.name, run_id, entry) for entry in entries]
@@ -88,6 +90,7 @@ async def run_page(request: Asked, access: AccessTo[None], run_id: FromPath[str]
         experiment_url=f"{project_url(project.name, 'runs')}?experiment={quote(run.experiment_id, safe='')}",
         run=run,
         detail=detail,
+        parent_name=parent.name if parent is not None else run.parent_run_id,
         live=live,
         took=duration_of(run, now()),
         headline=_headline(own),
@@ -163,7 +166,7 @@ def _model_links(project: str, logged: list[LoggedModelView]) -> list[ModelLink]
 
 def _snippets(project: str, run_id: str, files: list[FileView]) -> list[tuple[str, str]]:
     path = f"/api/v1/p/{project}/runs/{run_id}"
-    python = f"import tilth\n\nwith tilth.run(resume={run_id!r}) as run:\n    run.log(loss=0.31, step=1)"
+    python = f"import tilth\n\ntilth.init(project={project!r})\nwith tilth.run(resume={run_id!r}) as run:\n    run.tag(seen=True)"
     return [("CLI", f"tilth run show {run_id} --project {project} --json"), ("Python", python), ("curl", curl(path))]
 
 
@@ -215,7 +218,7 @@ async def save_tag(request: Asked, access: AccessTo[None], run_id: FromPath[str]
 @post("/p/{project:str}/runs/{run_id:str}/delete", permission=Permission.RUN_DELETE)
 async def delete_run(access: AccessTo[None], run_id: FromPath[str]) -> Redirect:
     await access.write(lambda tx: actions.delete_run(tx, access.actor, access.project.id, run_id))
-    return back(project_url(access.project.name, "runs", run_id), "deleted")
+    return back(project_url(access.project.name, "runs", run_id))
 
 
 @post("/p/{project:str}/runs/{run_id:str}/restore", permission=Permission.RUN_DELETE)

@@ -10,7 +10,7 @@ from typing import Any
 from litestar import Response
 
 from tilth.backends.sql import Tx
-from tilth.core.clock import Millis
+from tilth.core.clock import Millis, iso
 from tilth.domains.tracking import queries
 from tilth.domains.tracking.types import InvalidRunFilter
 from tilth.guard import Access, AccessTo, Permission, get
@@ -32,10 +32,11 @@ async def runs_csv(request: Asked, access: AccessTo[None]) -> Response[str]:
     param_keys = sorted({key for values in params.values() for key in values})
     sheet = io.StringIO()
     writer = csv.writer(sheet)
-    head = ["run_id", "name", "status", "experiment", "user", "started_ms", "ended_ms"]
+    head = ["run_id", "name", "status", "experiment", "user", "started_utc", "ended_utc", "duration_s"]
     writer.writerow([*head, *(f"metrics.{key}" for key in metric_keys), *(f"params.{key}" for key in param_keys)])
     for run in runs:
-        own = [run.id, _inert(run.name), run.status, _inert(run.experiment), _inert(run.user_name), run.started, run.ended or ""]
+        own: list[Any] = [run.id, _inert(run.name), run.status, _inert(run.experiment), _inert(run.user_name)]
+        own += [_moment(run.started), _moment(run.ended), "" if run.ended is None else (run.ended - run.started) / 1000]
         numbers = [metrics.get(run.id, {}).get(key, "") for key in metric_keys]
         writer.writerow([*own, *numbers, *(_inert(params.get(run.id, {}).get(key, "")) for key in param_keys)])
     name = f"{access.project.name}-runs.csv"
@@ -71,6 +72,11 @@ async def _all_runs(
         if len(found) < 500:
             break
     return runs, metrics, params
+
+
+def _moment(at: int | None) -> str:
+    """`2026-11-21 02:33:07`, which spreadsheets and pandas both read as a moment."""
+    return "" if at is None else iso(Millis(at))[:19].replace("T", " ")
 
 
 def _inert(text: str) -> str:

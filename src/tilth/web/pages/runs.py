@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,9 +22,10 @@ from tilth.domains.tracking.types import InvalidOrder, InvalidRunFilter
 from tilth.guard import AccessTo, Permission, get
 from tilth.web import charts
 from tilth.web.commands import shown_command
+from tilth.web.first_steps import connect, first_run, track_script
 from tilth.web.formatting import count, number
 from tilth.web.metric_names import lower_is_better, ranked
-from tilth.web.pages.frame import FIRST_COMMANDS, PAGE_ROWS, Asked, curl, project_url, read_offset, shell, with_query
+from tilth.web.pages.frame import PAGE_ROWS, Asked, curl, project_url, read_offset, shell, with_query
 from tilth.web.render import page
 from tilth.web.run_table import (
     Column,
@@ -35,10 +37,12 @@ from tilth.web.run_table import (
     differing_columns,
     lines,
 )
-from tilth.wire.tracking import MetricSummary, RunInfo
+from tilth.wire.tracking import RunInfo
 
 COLUMN_COOKIE = "tilth_columns"
 CURVE_RUNS = 6
+LOOKED_AT = 10
+"""How many of the newest runs are asked which curves they have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,8 @@ class Found:
     runs: RunsPage
     values: RunValues
     running: int
-    curve: MetricSummary | None
+    curve: tuple[str, list[RunInfo]] | None
+    troubled: int
     best: list[tuple[str, RunInfo, float]]
     experiments: list[tuple[str, str]]
     keys: dict[str, list[str]]
@@ -153,12 +158,14 @@ async def runs_page(request: Asked, access: AccessTo[None]) -> Response[Any]:
         total_text=found.runs.total_text,
         shown_text=f"{end:,} of {found.runs.total_text}" if end < found.runs.total or found.runs.capped else f"{end:,}",
         next_url=with_query(base, **question.address(**{"from": end})) if end < found.runs.total else None,
-        live_url=with_query(base, **question.address()) if found.running and not question.offset else None,
+        live_url=None if question.offset else with_query(base, **question.address()),
+        running=found.running > 0,
+        filtered=bool(question.terms or question.experiment),
         csv_url=with_query(f"{base}.csv", **question.address(differences=None)),
         differences_url=with_query(base, **question.address(differences=None if question.only_differences else 1)),
         only_differences=question.only_differences,
         snippets=_snippets(project.name, question),
-        first_commands=FIRST_COMMANDS,
+        first_steps=[connect(project.name), first_run(project.name), track_script(project.name)],
     )
 
 
@@ -179,15 +186,12 @@ def _find(tx: Tx, project_id: str, question: Question) -> Found:
         params=queries.params_of(tx, project_id, ids),
         tags=queries.tags_of(tx, project_id, ids),
     )
-    newest = max(runs.runs, key=lambda run: run.started, default=None)
-    summaries = queries.metric_summaries(tx, project_id, newest.id) if newest is not None else []
-    curves = {summary.key: summary for summary in summaries if summary.count > 1}
-    named = ranked(list(curves))
     return Found(
         runs=runs,
         values=values,
         running=len(queries.running_runs(tx, project_id)),
-        curve=curves[named[0]] if named else None,
+        curve=_common_curve(tx, project_id, runs.runs),
+        troubled=_troubled(tx, project_id, question),
         best=_best(tx, project_id, question, metric_keys[:2]),
         experiments=[(known.id, known.name) for known in queries.experiments(tx, project_id)],
         keys={
@@ -195,6 +199,35 @@ def _find(tx: Tx, project_id: str, question: Question) -> Found:
             "params.": queries.known_keys(tx, project_id, "param", 60),
             "tags.": [key for key in queries.known_keys(tx, project_id, "tag", 40) if not key.startswith(("mlflow.", "tilth."))],
         },
+    )
+
+
+def _common_curve(tx: Tx, project_id: str, runs: Sequence[RunInfo]) -> tuple[str, list[RunInfo]] | None:
+    """The metric with a curve that most of the newest runs have, the most telling one among equals; and the newest runs that have it."""
+    newest = sorted(runs, key=lambda run: run.started, reverse=True)[:LOOKED_AT]
+    drawn = {
+        run.id: [summary.key for summary in queries.metric_summaries(tx, project_id, run.id) if summary.count > 1]
+        for run in newest
+    }
+    often = Counter(ranked([key for keys in drawn.values() for key in keys]))
+    if not often:
+        return None
+    most = max(often.values())
+    key = ranked([key for key, times in often.items() if times * 2 > most])[0]
+    return key, [run for run in newest if key in drawn[run.id]][:CURVE_RUNS]
+
+
+def _troubled(tx: Tx, project_id: str, question: Question) -> int:
+    """How many of all runs that fit the filter failed or were lost."""
+    return sum(
+        queries.runs_page(
+            tx,
+            project_id,
+            terms=(*question.terms, Condition("attribute", "status", "=", status)),
+            experiment_id=question.experiment or None,
+            limit=1,
+        ).total
+        for status in ("failed", "lost")
     )
 
 
@@ -215,8 +248,6 @@ def _best(tx: Tx, project_id: str, question: Question, keys: Sequence[str]) -> l
 def _tiles(found: Found, question: Question, base: str) -> list[Tile]:
     if not found.runs.total:
         return []
-    failed = sum(run.status in ("failed", "lost") for run in found.runs.runs)
-    shown = len(found.runs.runs)
     return [
         *(Tile(f"Best {key}", number(value), run.name, "good", f"{base}/{run.id}") for key, run, value in found.best),
         Tile(
@@ -228,10 +259,10 @@ def _tiles(found: Found, question: Question, base: str) -> list[Tile]:
         ),
         Tile(
             "Failed or lost",
-            count(failed),
-            f"of the {shown} shown",
-            "bad" if failed else "",
-            f"{base}?q=status%3Dfailed" if failed else "",
+            count(found.troubled),
+            "fit the filter" if question.terms else "in this project",
+            "bad" if found.troubled else "",
+            f"{base}?q=status%3Dfailed" if found.troubled else "",
         ),
         Tile("Runs", found.runs.total_text, "match the filter" if question.terms else "in this project"),
     ]
@@ -239,9 +270,9 @@ def _tiles(found: Found, question: Question, base: str) -> list[Tile]:
 
 def _curve(found: Found, base: str, project: str) -> dict[str, Any] | None:
     """Curves of the newest runs beside the progress of the best metric; None while there is nothing to compare."""
-    newest = sorted(found.runs.runs, key=lambda run: run.started, reverse=True)[:CURVE_RUNS]
-    if not newest or not found.best:
+    if found.curve is None or not found.best:
         return None
+    drawn_key, newest = found.curve
     key = found.best[0][0]
     in_order = sorted(found.runs.runs, key=lambda run: run.started)
     scored = [(run.name, found.values.metrics[run.id][key]) for run in in_order if key in found.values.metrics.get(run.id, {})]
@@ -250,14 +281,14 @@ def _curve(found: Found, base: str, project: str) -> dict[str, Any] | None:
         progress = charts.progress(
             [value for _, value in scored], [name for name, _ in scored], lower_is_better=lower_is_better(key)
         )
-    if progress is None or found.curve is None:
+    if progress is None:
         return None
     runs = "".join(f"&run={run.id}" for run in newest)
     return {
-        "key": found.curve.key,
+        "key": drawn_key,
         "progress_key": key,
         "caption": "newest run" if len(newest) == 1 else f"{len(newest)} newest runs",
-        "url": f"{project_url(project, 'run-curves')}?key={quote(found.curve.key, safe='')}{runs}",
+        "url": f"{project_url(project, 'run-curves')}?key={quote(drawn_key, safe='')}{runs}",
         "progress": progress,
         "live": found.running > 0,
     }
@@ -295,7 +326,15 @@ def _snippets(project: str, question: Question) -> list[tuple[str, str]]:
         f"/api/v1/p/{project}/runs", filter=question.text, order_by=question.order_text, experiment=question.experiment
     )
     filtered = ("--filter", question.text) if question.text else ()
-    return [("CLI", shown_command("tilth", "run", "list", "--project", project, *filtered, "--json")), ("curl", curl(asked))]
+    given = [repr(question.text)] if question.text else []
+    given += [f"order_by={question.order_text!r}"] if question.order_text else []
+    loop = f"for row in tilth.runs({', '.join(given)}):\n    print(row.run.name, row.metrics)"
+    python = f"import tilth\n\ntilth.init(project={project!r})\n{loop}"
+    return [
+        ("CLI", shown_command("tilth", "run", "list", "--project", project, *filtered, "--json")),
+        ("Python", python),
+        ("curl", curl(asked)),
+    ]
 
 
 routes: list[Any] = [runs_page]

@@ -12,7 +12,8 @@ from tilth.backends.sql import Tx
 from tilth.core.errors import Invalid
 from tilth.domains.identity import actions, queries
 from tilth.guard import SCOPES, AccessTo, Permission, Role, get, post
-from tilth.web.pages.frame import Asked, back, may, project_url, read_form, shell
+from tilth.web.commands import shown_command
+from tilth.web.pages.frame import Asked, back, curl, may, project_url, read_form, shell
 from tilth.web.render import page
 
 ROLE_WORDS = [role.word for role in Role]
@@ -39,7 +40,8 @@ async def projects_page(request: Asked, access: AccessTo[None]) -> Response[str]
         for project in found
     ]
     frame = await shell(request, access, "projects", [("Projects", "")])
-    return page("projects.html", frame, projects=rows, may_create=may(access, Permission.PROJECT_CREATE))
+    snippets = [("CLI", "tilth project list --json"), ("curl", curl("/api/v1/projects"))]
+    return page("projects.html", frame, projects=rows, may_create=may(access, Permission.PROJECT_CREATE), snippets=snippets)
 
 
 @post("/settings/projects", permission=Permission.PROJECT_CREATE)
@@ -55,6 +57,10 @@ async def members_page(request: Asked, access: AccessTo[None]) -> Response[str]:
     project = access.project
     members = await access.read(lambda tx: queries.members_of(tx, project.id))
     record = await access.read(lambda tx: queries.project_named(tx, project.name))
+    inside = {member.name for member in members}
+    known: list[str] = []
+    if may(access, Permission.USER_READ):
+        known = [user.name for user in await access.read(queries.principals_across_projects) if user.name not in inside][:200]
     return page(
         "members.html",
         await shell(request, access, "members", [("Members and roles", "")]),
@@ -64,6 +70,11 @@ async def members_page(request: Asked, access: AccessTo[None]) -> Response[str]:
         description=record.description if record is not None else "",
         may_manage=may(access, Permission.MEMBER_MANAGE),
         may_update=may(access, Permission.PROJECT_UPDATE),
+        known=known,
+        snippets=[
+            ("CLI", shown_command("tilth", "project", "show", project.name, "--json")),
+            ("curl", curl(f"/api/v1/p/{project.name}/members")),
+        ],
     )
 
 
@@ -132,6 +143,7 @@ async def _tokens(request: Asked, access: AccessTo[None], secret: dict[str, str]
         secret=secret,
         may_create=may(access, Permission.TOKEN_CREATE),
         may_revoke=may(access, Permission.TOKEN_REVOKE),
+        snippets=[("CLI", "tilth token list --json"), ("curl", curl("/api/v1/tokens"))],
     )
 
 

@@ -18,10 +18,40 @@
   });
   const select = (button) => getSelection().selectAllChildren($("pre", button.parentElement) || button);
 
+  // Forms that change something go by fetch, so that a refusal stands beside the fields as they were filled in. Without JavaScript
+  // it is a page of its own.
+  const refuse = (form, text) => {
+    const box = $(".refusal", form) || form.appendChild(document.createElement("p"));
+    box.className = "refusal";
+    box.setAttribute("role", "alert");
+    box.textContent = text;
+  };
+  const send = async (form, button) => {
+    if (button) button.disabled = true;
+    let left = false;
+    try {
+      const answer = await fetch(form.getAttribute("action"), { method: "POST", body: new URLSearchParams(new FormData(form)), headers: { Accept: "text/html" } });
+      left = answer.ok && answer.redirected;
+      if (left) { location.assign(answer.url); return; }
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      if (answer.ok) { $("#content").replaceWith($("#content", page)); htmx.process($("#content")); scrollTo(0, 0); return; }
+      const said = $("[data-message]", page);
+      refuse(form, said ? said.textContent.trim() : `The server answered with ${answer.status}; nothing was changed.`);
+    } catch { refuse(form, "The server does not answer. What you wrote is still here: try again in a moment."); }
+    finally { if (button && !left) button.disabled = false; }
+  };
   document.addEventListener("submit", (event) => {
-    const question = event.target.dataset.confirm;
-    if (question && !confirm(question)) event.preventDefault();
-  }, true);
+    const form = event.target, question = form.dataset.confirm;
+    if (form.getAttribute("method") !== "post") return;
+    event.preventDefault();
+    if (!question || confirm(question)) send(form, event.submitter);
+  });
+  // What a form has done is said once: a reload does not say it again.
+  if (new URLSearchParams(location.search).has("done")) {
+    const address = new URL(location.href);
+    address.searchParams.delete("done");
+    history.replaceState(null, "", address);
+  }
 
   document.addEventListener("keydown", (event) => {
     const typing = /INPUT|TEXTAREA|SELECT/.test(document.activeElement.tagName);
@@ -32,10 +62,12 @@
     if (event.key === "Escape") for (const open of $$("details.popover[open], .switch[open]")) { open.open = false; $("summary", open).focus(); }
   });
 
-  // A page in a hidden tab does not ask for live parts.
+  // A page in a hidden tab does not ask for live parts; nor is a part replaced under somebody's focus, selection or open panel.
   document.addEventListener("htmx:beforeRequest", (event) => {
-    const trigger = event.detail.elt.getAttribute("hx-trigger") || "";
-    if (document.hidden && trigger.includes("every")) event.preventDefault();
+    if (!(event.detail.elt.getAttribute("hx-trigger") || "").includes("every")) return;
+    const part = event.detail.target, chosen = getSelection();
+    const busy = part.contains(document.activeElement) || $("details[open]", part) || (!chosen.isCollapsed && part.contains(chosen.anchorNode));
+    if (document.hidden || busy) event.preventDefault();
   });
 
   const ages = () => {
@@ -107,11 +139,18 @@
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   setInterval(() => { if (!document.hidden) $$("[data-curves][data-live='1']").forEach(load); }, 2000);
   mount(document);
+  let going = $("#live[data-charts][hx-get]") !== null;
   // A run that has just begun: once it has metrics without a chart, fetch the section with all charts again.
   document.addEventListener("htmx:afterSwap", () => {
     const live = $("#live[data-charts]");
+    // It has ended: files, models and the environment came with its end.
+    if (live && going && !live.hasAttribute("hx-get")) {
+      going = false;
+      htmx.ajax("GET", location.pathname, { target: "#content", select: "#content", swap: "outerHTML" });
+      return;
+    }
     const there = $$("#curves [data-curves]").length;
-    if (live && Number(live.dataset.charts) !== there) htmx.ajax("GET", location.href, { target: "#curves", select: "#curves", swap: "outerHTML" });
+    if (live && Number(live.dataset.charts) !== there) htmx.ajax("GET", location.pathname, { target: "#curves", select: "#curves", swap: "outerHTML" });
   });
   document.addEventListener("htmx:load", (event) => { if (event.target !== document.body) mount(event.target); });
 })();

@@ -12,7 +12,7 @@ MAX_UNKNOWN_CHARS = 200
 
 
 def profile_in_words(profile: str) -> str:
-    """`77,911 rows, 16 columns; missing values in 7: wind_gust 78 %, ...`. Text in a form that is not known stands as it is, cut at 200."""
+    """`77,911 rows, 16 columns; missing values in 7: wind_gust 78%, ...`. Text in a form that is not known stands as it is, cut at 200."""
     try:
         found = json.loads(profile) if profile else {}
     except ValueError:
@@ -49,7 +49,7 @@ def _missing(columns: list[Any], rows: int) -> str:
 
 def _share(part: int, whole: int) -> str:
     percent = 100 * part / whole
-    return f"{percent:.0f} %" if percent >= 1 else ("0.1 % or less" if percent <= 0.1 else f"{percent:.1f} %")
+    return f"{percent:.0f}%" if percent >= 1 else ("under 0.1%" if percent < 0.1 else f"{percent:.1f}%")
 
 
 def _whole(value: Any) -> int | None:
