@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 from tilth.backends.sql import Database, Tx
@@ -16,6 +17,8 @@ from tilth.domains.identity.queries import writes
 from tilth.domains.identity.rules import looks_like_token, secret_digest
 from tilth.domains.identity.types import BadCredentials
 from tilth.guard import NEEDS, SCOPES, Credentials, Permission, Principal, ProjectRef, RoleTooLow, UnknownProject
+
+log = logging.getLogger("tilth.gate")
 
 MEMORY_S = 2.0
 """How long an answer about a credential or a project is believed: a revocation is known everywhere well within 5 s."""
@@ -32,6 +35,7 @@ class DatabaseGate:
         self._projects: dict[str, tuple[float, ProjectRef | None]] = {}
         self._refused: dict[tuple[str, str, str], float] = {}
         self._used: dict[str, Millis] = {}
+        self._unawaited: set[asyncio.Future[None]] = set()
 
     async def authenticate(self, credentials: Credentials) -> Principal:
         """A token goes before a session. Raises BadCredentials."""
@@ -119,9 +123,19 @@ class DatabaseGate:
             self._refused.clear()
         self._refused[key] = monotonic()
         actor, project_id = principal.actor, project.id if project is not None else None
-        await asyncio.shield(
+        writing = asyncio.ensure_future(
             self._database.write(lambda tx: audit.record_refusal(tx, actor, route, permission.value, project_id))
         )
+        if project is not None and principal.role_in(project.id) is None:
+            self._unawaited.add(writing)
+            writing.add_done_callback(self._written)
+        else:
+            await asyncio.shield(writing)
+
+    def _written(self, writing: asyncio.Future[None]) -> None:
+        self._unawaited.discard(writing)
+        if not writing.cancelled() and (error := writing.exception()) is not None:
+            log.error("a refusal could not be written into the audit trail: %s", error)
 
     async def write_last_used(self) -> None:
         """Notes when tokens were last used. Called every few seconds, so that a request never waits for it."""

@@ -112,7 +112,8 @@ class Gate(Protocol):
         ...
 
     async def refused(self, principal: Principal, route: str, permission: Permission, project: ProjectRef | None) -> None:
-        """Leaves one audit row per principal, route and minute."""
+        """Leaves one audit row per principal, route and minute. An outsider does not wait for it: the time that it takes would tell him
+        that the project exists."""
         ...
 
 

@@ -105,7 +105,7 @@ async def _admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRo
         principal, project, loaded = ANONYMOUS, None, None
     else:
         principal = await _authenticated(gate, connection)
-        project = await _project(gate, connection, principal)
+        project = await _project(gate, connection)
         await _checked(gate, principal, permission, project, handler)
         loaded = await _loaded(state[DATABASE], handler.opt[LOADS], project, connection.path_params)
     connection.scope["state"][ACCESS] = Access(principal, permission, loaded, project, gate, state[DATABASE])
@@ -121,12 +121,12 @@ async def _authenticated(gate: Gate, connection: ASGIConnection[Any, Any, Any, A
     return principal
 
 
-async def _project(gate: Gate, connection: ASGIConnection[Any, Any, Any, Any], principal: Principal) -> ProjectRef | None:
+async def _project(gate: Gate, connection: ASGIConnection[Any, Any, Any, Any]) -> ProjectRef | None:
     name = connection.path_params.get("project")
     if name is None:
         return None
     project = await gate.project(name)
-    if project is None or principal.role_in(project.id) is None:
+    if project is None:
         raise UnknownProject(name)
     return project
 

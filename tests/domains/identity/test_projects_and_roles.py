@@ -100,3 +100,14 @@ def test_a_refusal_is_in_the_audit_trail(installation):
     assert viewer.put("/api/v1/p/default/members/vic", json={"role": "owner"}).status_code == 403
     events = installation.client.get("/api/v1/p/default/audit", params={"words": "refused"}).json()["events"]
     assert [(event["actor"], event["action"]) for event in events] == [("vic", "member.manage")]
+
+
+def test_who_knocks_at_a_project_of_others_is_in_its_audit_trail(installation):
+    installation.client.post("/api/v1/projects", json={"name": "churn"})
+    stranger = installation.as_(installation.member("sam", "owner"))
+    assert stranger.get("/api/v1/p/churn/runs").status_code == 404
+    for _ in range(500):  # The stranger was not made to wait for the row.
+        found = installation.client.get("/api/v1/p/churn/audit", params={"words": "refused"}).json()["events"]
+        if found:
+            break
+    assert [(event["actor"], event["action"]) for event in found] == [("sam", "run.read")]
