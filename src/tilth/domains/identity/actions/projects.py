@@ -45,7 +45,7 @@ def update_project(tx: Tx, actor: Actor, name: str, *, description: str | None =
     """Changes the description, or archives the project or takes it back. Nothing is deleted. Raises NoSuchProject."""
     project = queries.project_named(tx, name)
     if project is None:
-        raise NoSuchProject(f"no project {name!r}")
+        raise NoSuchProject(f"no project {name!r}; `tilth project list` shows yours")
     changes: dict[str, str | Millis | None] = {}
     if description is not None:
         changes["description"] = description
@@ -95,7 +95,7 @@ def create_principal(
     check_slug(name, "user")
     if kind not in ("user", "service"):
         raise UnknownRole(f"no kind of account {kind!r}: choose 'user' or 'service'")
-    if any(known.name == name for known in queries.principals_across_projects(tx)):
+    if queries.is_principal_name_taken(tx, name):
         raise PrincipalExists(f"{name!r} exists already: choose another name")
     principal = PrincipalRecord(id=new_id(), name=name, kind=kind, org_role=org_role, active=True, created=now())
     row = {

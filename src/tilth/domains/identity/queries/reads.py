@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import and_, bindparam, or_, select
 
-from tilth.backends.sql import Tx, hot
+from tilth.backends.sql import Row, Tx, hot
 from tilth.core.clock import Millis
 from tilth.core.ids import ProjectId
 from tilth.domains.identity.tables import login_link, membership, principal, project, session, token
@@ -16,6 +16,25 @@ from tilth.domains.identity.types import Member, NoSuchPrincipal, PrincipalRecor
 from tilth.guard import OrgRole, ProjectRef, Role, Scope
 
 MAX_ROWS = 1000
+
+_PROJECT = [project.c[name] for name in ("id", "name", "description", "created", "archived")]
+_PRINCIPAL = [principal.c[name] for name in ("id", "name", "kind", "org_role", "active", "created")]
+_TOKEN_COLUMNS = [
+    token.c[name]
+    for name in (
+        "id",
+        "name",
+        "prefix",
+        "principal_id",
+        "scopes",
+        "project_id",
+        "kind",
+        "created",
+        "expires",
+        "last_used",
+        "revoked",
+    )
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +141,7 @@ def roles_across_projects(tx: Tx, principal_id: str) -> dict[ProjectId, Role]:
 
 
 def project_named(tx: Tx, name: str) -> Project | None:
-    row = tx.one(select(project).where(project.c.name == name))
+    row = tx.one(select(*_PROJECT).where(project.c.name == name))
     return _project(row) if row is not None else None
 
 
@@ -134,7 +153,7 @@ def project_ref(tx: Tx, project_id: str) -> ProjectRef | None:
 def projects_of(tx: Tx, project_ids: Sequence[str]) -> list[Project]:
     """The named projects by age, archived ones last; at most 1,000."""
     rows = tx.all(
-        select(project)
+        select(*_PROJECT)
         .where(project.c.id.in_(list(project_ids)[:MAX_ROWS]))
         .order_by(project.c.archived.is_not(None), project.c.created, project.c.id)
     )
@@ -153,26 +172,30 @@ def all_project_refs_across_projects(tx: Tx) -> list[ProjectRef]:
 
 def principal_named(tx: Tx, name: str) -> PrincipalRecord:
     """Raises NoSuchPrincipal."""
-    row = tx.one(select(principal).where(principal.c.name == name))
+    row = tx.one(select(*_PRINCIPAL).where(principal.c.name == name))
     if row is None:
-        raise NoSuchPrincipal(f"no user or service account {name[:80]!r}; `tilth user list` shows them")
+        raise NoSuchPrincipal(f"no user or service account {name[:80]!r}; an organisation admin sees them at GET /api/v1/users")
     return _principal(row)
 
 
+def is_principal_name_taken(tx: Tx, name: str) -> bool:
+    return tx.one(select(principal.c.id).where(principal.c.name == name)) is not None
+
+
 def principal_by_id(tx: Tx, principal_id: str) -> PrincipalRecord | None:
-    row = tx.one(select(principal).where(principal.c.id == principal_id))
+    row = tx.one(select(*_PRINCIPAL).where(principal.c.id == principal_id))
     return _principal(row) if row is not None else None
 
 
 def principals_across_projects(tx: Tx) -> list[PrincipalRecord]:
     """Every user and service account of the organisation, by name; at most 1,000."""
-    return [_principal(row) for row in tx.all(select(principal).order_by(principal.c.name).limit(MAX_ROWS))]
+    return [_principal(row) for row in tx.all(select(*_PRINCIPAL).order_by(principal.c.name).limit(MAX_ROWS))]
 
 
 def first_admin_across_projects(tx: Tx) -> PrincipalRecord | None:
     """The oldest active admin: on a laptop the local owner."""
     row = tx.one(
-        select(principal)
+        select(*_PRINCIPAL)
         .where(principal.c.org_role == int(OrgRole.ADMIN), principal.c.active, principal.c.kind == "user")
         .order_by(principal.c.created, principal.c.id)
         .limit(1)
@@ -193,7 +216,7 @@ def members_of(tx: Tx, project_id: str) -> list[Member]:
 
 
 _TOKEN_VIEW = (
-    select(token, principal.c.name.label("principal_name"), project.c.name.label("project_name"))
+    select(*_TOKEN_COLUMNS, principal.c.name.label("principal_name"), project.c.name.label("project_name"))
     .join(principal, principal.c.id == token.c.principal_id)
     .outerjoin(project, project.c.id == token.c.project_id)
 )
@@ -247,8 +270,9 @@ def predict_tokens_across_projects(tx: Tx, now: Millis) -> list[PredictToken]:
     return list(found.values())
 
 
-def login_link_by_secret(tx: Tx, sha256: str) -> Any:
-    return tx.one(select(login_link).where(login_link.c.sha256 == sha256))
+def login_link_by_secret(tx: Tx, sha256: str) -> Row | None:
+    """principal_id of whom it signs in; whether it is still good, `use_login_link` says."""
+    return tx.one(select(login_link.c.principal_id).where(login_link.c.sha256 == sha256))
 
 
 def _project(row: Any) -> Project:
