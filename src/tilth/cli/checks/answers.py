@@ -40,6 +40,20 @@ def check_control(target: Target) -> Finding:
     return ok("control", f"{target.url} answers, version {health['version']}, signed in as {who['name']}")
 
 
+def check_events(target: Target) -> Finding:
+    """Events that were given up: a deployment may not have followed its alias, say."""
+    try:
+        with Api(target, timeout_s=5) as api:
+            found = api.get(f"{API}/outbox")
+    except TilthError as error:
+        return note("events", f"could not be looked at: {error}", "sign in as an organisation auditor or admin")
+    if found["dead"]:
+        first = found["dead"][0]
+        told = f"{len(found['dead'])} could not be delivered; the first is {first['event']} ({first['id']}): {first['error']}"
+        return broken("events", told, f"mend the reason, then POST {target.url}{API}/outbox/<id>/retry")
+    return ok("events", f"{found['waiting']} on their way, none given up")
+
+
 def check_model_servers(home: Path, target: Target, now: Millis) -> Iterator[Finding]:
     """What the model servers last said of themselves, and whether their port answers."""
     statuses = list(_statuses(home))

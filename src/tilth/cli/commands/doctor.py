@@ -13,7 +13,7 @@ from tilth.app.migrations import SCRIPTS
 from tilth.app.settings import Settings, load_settings
 from tilth.backends.sql import open_database
 from tilth.cli.caller import Caller, shared, show_json
-from tilth.cli.checks.answers import check_control, check_model_servers, check_ports, check_settings_note
+from tilth.cli.checks.answers import check_control, check_events, check_model_servers, check_ports, check_settings_note
 from tilth.cli.checks.findings import Finding, broken, ok
 from tilth.cli.checks.installation import check_packages, check_python
 from tilth.cli.checks.place import check_clock, check_home, check_locks, check_sqlite
@@ -64,7 +64,9 @@ def examine(home: Path) -> Iterator[Finding]:
     except (NoServer, TilthError):
         yield from check_ports(settings)
         return
-    yield check_control(target)
+    yield (control := check_control(target))
+    if control.condition == "ok":
+        yield check_events(target)
     yield from check_model_servers(home, target, clock.now())
 
 
