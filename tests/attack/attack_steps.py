@@ -24,6 +24,7 @@ SERVABLE = msgspec.json.encode(
         model_path="model.pkl",
     )
 )
+ALL_SCOPES = ("read", "write", "predict", "manage")
 MLMODEL = b"flavors: {sklearn: {}}"
 
 
@@ -61,6 +62,35 @@ def make_things(client: httpx.Client, project: str, *, model: str = "m", name: s
     done(client.post(f"{api}/models/{model}/versions", json={"logged_model_id": logged}))
     done(client.put(f"{api}/deployments/live", json={"model": model, "version": 1}))
     return Things(project, run, experiment, logged, model)
+
+
+class Place:
+    """A running server as the tests of the control app know one: `client` acts as the local owner."""
+
+    def __init__(self, server: Any) -> None:
+        self.url, self.home, self.owner_token = server.url, server.home, server.token
+        self._clients: list[httpx.Client] = []
+        self.client = self.as_(server.token)
+
+    def as_(self, token: str | None) -> httpx.Client:
+        """A client with other credentials, or with none."""
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        self._clients.append(httpx.Client(base_url=self.url, headers=headers, timeout=30))
+        return self._clients[-1]
+
+    def member(self, name: str, role: str, project: str = "default", scopes: tuple[str, ...] = ALL_SCOPES) -> str:
+        """Makes a user with a role and returns a token of his."""
+        done(self.client.post("/api/v1/users", json={"name": name}))
+        if role:
+            done(self.client.put(f"/api/v1/p/{project}/members/{name}", json={"role": role}))
+        return self.token(principal=name, scopes=scopes)
+
+    def token(self, **fields: object) -> str:
+        return str(done(self.client.post("/api/v1/tokens", json={"name": "test", **fields}))["secret"])
+
+    def close(self) -> None:
+        for client in self._clients:
+            client.close()
 
 
 def raw(url: str, data: bytes, *, until: Callable[[bytes], bool] | None = None, wait_s: float = 10.0) -> bytes:

@@ -6,11 +6,21 @@ import os
 import stat
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
-from attack_steps import done
+from attack_steps import Place, done
+
+from tilth.core.ids import new_id
+
+
+@pytest.fixture(scope="module")
+def installation(tilth_server) -> Iterator[Place]:
+    place = Place(tilth_server)
+    yield place
+    place.close()
 
 
 def browser_of(installation, link: str) -> httpx.Client:
@@ -85,13 +95,13 @@ def test_a_project_token_ends_no_token_of_its_user_outside_the_project(installat
 
 
 def test_nobody_hands_on_a_role_or_a_scope_that_he_lacks(installation):
-    owner = installation.as_(installation.member("olga", "owner", scopes=("read", "manage")))
+    owner = installation.as_(installation.member("otto", "owner", scopes=("read", "manage")))
     installation.member("dora", "")
-    developer = installation.as_(installation.member("dev", "developer"))
-    assert developer.put("/api/v1/p/default/members/dev", json={"role": "owner"}).status_code == 403
+    developer = installation.as_(installation.member("dino", "developer"))
+    assert developer.put("/api/v1/p/default/members/dino", json={"role": "owner"}).status_code == 403
     assert owner.post("/api/v1/tokens", json={"name": "x", "scopes": ["write"]}).status_code == 403
     assert owner.post("/api/v1/tokens", json={"name": "x", "scopes": ["plane"]}).status_code == 400
-    assert owner.patch("/api/v1/users/olga", json={"org_role": "admin"}).status_code == 403
+    assert owner.patch("/api/v1/users/otto", json={"org_role": "admin"}).status_code == 403
     assert owner.put("/api/v1/p/default/members/dora", json={"role": "maintainer"}).status_code == 200
 
 
@@ -158,7 +168,7 @@ def test_a_foreign_page_changes_nothing_with_credentials_that_the_browser_keeps_
         answer = client.post(path, json={"name": "planted"}, auth=basic, headers=headers)
         assert answer.status_code == 403, path
         assert answer.json()["error"]["code"] == "cross_site_request"
-    assert client.post("/api/v1/projects", json={"name": "meant"}, auth=basic).status_code == 201
+    assert client.post("/api/v1/projects", json={"name": f"meant-{new_id()}"}, auth=basic).status_code == 201
 
 
 def test_under_tls_a_session_under_the_plain_cookie_name_counts_for_nothing():
@@ -175,9 +185,9 @@ def test_under_tls_a_session_under_the_plain_cookie_name_counts_for_nothing():
     assert session("http", b"tilth_session=own") == "own"
 
 
-def test_a_thousand_wrong_tokens_and_names_leave_nothing_behind(installation):
-    gate = installation.system.gate
-    client = installation.client
+def test_a_thousand_wrong_tokens_and_names_leave_nothing_behind(install):
+    inside = install()
+    gate, client = inside.system.gate, inside.client
     for number in range(300):
         wrong = {"authorization": f"Bearer tilth_{number:08d}_{'A' * 43}"}
         assert client.get("/api/v1/whoami", headers=wrong).status_code == 401

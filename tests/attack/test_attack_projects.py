@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
 import pytest
-from attack_steps import Things, done, make_things
+from attack_steps import Place, Things, done, make_things
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def installation(tilth_server) -> Iterator[Place]:
+    place = Place(tilth_server)
+    yield place
+    place.close()
+
+
+@pytest.fixture(scope="module")
 def victim(installation) -> Things:
     done(installation.client.post("/api/v1/projects", json={"name": "victim"}))
     return make_things(installation.client, "victim")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def mallory(installation):
     """Owner of the project `lair`, a stranger to `victim`."""
     done(installation.client.post("/api/v1/projects", json={"name": "lair"}))
@@ -80,7 +88,7 @@ def test_a_change_through_ones_own_project_does_not_reach_the_things_of_another(
     for method, path, body in attempts:
         assert mallory.request(method, f"/api/v1/p/lair{path}", json=body).status_code == 404, (method, path)
     assert installation.client.get(f"{v.api}/runs/{v.run}").json()["run"]["name"] == "a run"
-    assert installation.client.patch(f"{v.api}/runs/{v.run}", json={"name": "meant"}).status_code == 200
+    assert installation.client.patch(f"{v.api}/runs/{v.run}", json={"name": "a run"}).status_code == 200
 
 
 def test_ones_own_things_cannot_point_to_those_of_another_project(victim, mallory):
@@ -95,8 +103,8 @@ def test_ones_own_things_cannot_point_to_those_of_another_project(victim, mallor
     for path, body in pointing:
         assert mallory.post(lair + path, json=body).status_code == 404, (path, body)
     assert mallory.put(f"{lair}/deployments/d", json={"model": "m", "version": 1}).status_code == 404
-    own = make_things(mallory, "lair", model="own")
-    assert mallory.post(f"{lair}/runs", json={"parent_run_id": own.run}).status_code == 201
+    own = done(mallory.post(f"{lair}/runs", json={}))["id"]
+    assert mallory.post(f"{lair}/runs", json={"parent_run_id": own}).status_code == 201
 
 
 def test_the_id_of_a_run_of_another_project_cannot_be_taken_over(installation, victim, mallory):
