@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 from litestar import MediaType, Request, Response
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import HTTPException, SerializationException, ValidationException
 
 from tilth.core import errors
 from tilth.core.errors import TilthError
@@ -63,8 +63,7 @@ def error_handlers(render_page: RenderError) -> dict[Any, Any]:
         )
 
     def on_undecodable(request: Asked, error: Exception) -> Response[Any]:
-        message = f"the body is not JSON as this address takes it: {error or 'nested too deeply'}"
-        return answer(request, 400, ErrorDetail("invalid", "malformed_body", message))
+        return answer(request, 400, ErrorDetail("invalid", "malformed_body", _not_json(error or "nested too deeply")))
 
     def on_anything(request: Asked, error: Exception) -> Response[Any]:
         reference = new_id()
@@ -107,6 +106,10 @@ def _message(request: Asked, error: HTTPException) -> str:
         return f"nothing answers at {request.url.path}"
     if error.status_code == 405:
         return f"{request.url.path} does not take {request.method}"
+    if error.status_code == 413:
+        return "the body is larger than this address takes: send less at once, and files as artifacts or files of a model, which stream"
+    if isinstance(error.__cause__, SerializationException):
+        return _not_json(error.detail)
     if isinstance(error, ValidationException) and isinstance(error.extra, list):
         parts = [_fault(item) for item in error.extra if isinstance(item, dict)]
         if parts:
@@ -114,9 +117,16 @@ def _message(request: Asked, error: HTTPException) -> str:
     return str(error.detail)
 
 
+def _not_json(fault: object) -> str:
+    return f"the body is not JSON as this address takes it ({fault}): send one JSON object in UTF-8"
+
+
 def _fault(item: dict[str, Any]) -> str:
-    where = item.get("key")
-    source = item.get("source")
-    if source == "body" or where in (None, "data"):
-        return f"body: {item.get('message')}"
-    return f"{source or 'field'} {where!r}: {item.get('message')}"
+    where, source, message = item.get("key"), item.get("source"), str(item.get("message"))
+    if message == "'data'":
+        return "the body is missing: send a JSON object"
+    # msgspec speaks of types as Python spells them; the path is what the caller has to mend.
+    told = message[:1].lower() + message[1:]
+    if where in (None, "data"):
+        return f"body: {told}"
+    return f"{source or 'field'} {where!r}: {told}"
