@@ -27,9 +27,12 @@ def commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str, 
 
 
 @pytest.mark.parametrize("path", commands(cli), ids=" ".join)
-def test_every_command_has_help(path: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_has_help_with_an_example(path: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*path, "--help"]) == 0
-    assert f"Usage: tilth {' '.join(path)}" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert f"Usage: tilth {' '.join(path)}" in shown
+    examples = shown.partition("Example")[2]
+    assert f"tilth {' '.join(path)}" in examples
 
 
 def test_the_tables_name_commands_as_they_name_themselves() -> None:

@@ -62,7 +62,7 @@ def deployment() -> None:
     """Deployments: model versions behind prediction addresses. `tilth deploy` makes and changes them."""
 
 
-@deployment.command("list")
+@deployment.command("list", epilog="\b\nExample:\n  tilth deployment list --json\n")
 @shared()
 def list_deployments(caller: Caller) -> None:
     """List the deployments of the project."""
@@ -75,7 +75,7 @@ def list_deployments(caller: Caller) -> None:
     )
 
 
-@deployment.command("show")
+@deployment.command("show", epilog="\b\nExample:\n  tilth deployment show flight-delay\n")
 @click.argument("name")
 @shared()
 def show_deployment(caller: Caller, name: str) -> None:
@@ -114,14 +114,14 @@ def roll_back(caller: Caller, name: str, generation: int | None, note: str, wait
     caller.done(f"deployment {name} is back at version {state['version']} of {state['model']}, which {verb}", state)
 
 
-@deployment.command("delete")
+@deployment.command("delete", epilog="\b\nExample:\n  tilth deployment delete flight-delay\n")
 @click.argument("name")
 @shared()
 def delete_deployment(caller: Caller, name: str) -> None:
     """Take a deployment away; its address answers 404 within a second."""
     with Api(caller.target()) as api:
         api.call("DELETE", api.in_project("deployments", name))
-    caller.done(f"deleted deployment {name}")
+    caller.done(f"deleted deployment {name}", {"deleted": name})
 
 
 def _wait_live(api: Api, path: str, name: str, generation: int, timeout_s: float, *, quiet: bool) -> dict[str, Any]:

@@ -19,7 +19,7 @@ def model() -> None:
     """Registered models, their versions and aliases."""
 
 
-@model.command("list")
+@model.command("list", epilog="\b\nExample:\n  tilth model list --json\n")
 @click.option("--limit", "-n", type=click.IntRange(1, 100_000), default=100, show_default=True, help="At most so many.")
 @shared()
 def list_models(caller: Caller, limit: int) -> None:
@@ -29,7 +29,7 @@ def list_models(caller: Caller, limit: int) -> None:
     caller.show_rows(rows, MODEL_COLUMNS, "no models; `tilth.log_model(model, name=..., register=...)` makes one")
 
 
-@model.command("show")
+@model.command("show", epilog="\b\nExample:\n  tilth model show flight-delay\n")
 @click.argument("name")
 @shared()
 def show_model(caller: Caller, name: str) -> None:
@@ -60,7 +60,7 @@ def set_alias(caller: Caller, reference: str, alias: str | None, remove: bool) -
             if named.alias is None or alias is not None:
                 raise click.UsageError("with --remove name the alias as MODEL@ALIAS")
             api.call("DELETE", api.in_project("models", named.model, "aliases", named.alias))
-            caller.done(f"removed alias {named}")
+            caller.done(f"removed alias {named}", {"model": named.model, "alias": named.alias, "version": None})
             return
         if named.version is None or alias is None:
             raise click.UsageError("name a version and an alias, such as: tilth model alias flight-delay/3 champion")

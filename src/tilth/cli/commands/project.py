@@ -11,7 +11,6 @@ from tilth.cli.caller import Caller, shared
 from tilth.cli.client import API, Api
 
 COLUMNS = ("name", "role", "description", "created", "archived")
-ROLES = click.Choice(["viewer", "developer", "maintainer", "owner"])
 
 
 @click.group(epilog="\b\nExamples:\n  tilth project list\n  tilth project create pricing\n  tilth project show pricing\n")
@@ -19,7 +18,7 @@ def project() -> None:
     """Projects: the units of ownership. Every run, model and deployment belongs to one."""
 
 
-@project.command("list")
+@project.command("list", epilog="\b\nExample:\n  tilth project list --json\n")
 @shared(project=False)
 def list_projects(caller: Caller) -> None:
     """List the projects you belong to."""
@@ -38,7 +37,7 @@ def create_project(caller: Caller, name: str, description: str) -> None:
     caller.done(f"created project {made['name']}", made)
 
 
-@project.command("show")
+@project.command("show", epilog="\b\nExample:\n  tilth project show pricing\n")
 @click.argument("name", required=False)
 @shared()
 def show_project(caller: Caller, name: str | None) -> None:
@@ -55,17 +54,17 @@ def show_project(caller: Caller, name: str | None) -> None:
     caller.show_rows(members, ("name", "kind", "role"), "no members")
 
 
-@project.command("archive")
+@project.command("archive", epilog="\b\nExample:\n  tilth project archive pricing\n")
 @click.argument("name")
 @shared(project=False)
 def archive_project(caller: Caller, name: str) -> None:
     """Hide a project; nothing of it is deleted. `tilth project restore` takes it back."""
     with Api(caller.target()) as api:
         api.call("DELETE", f"{API}/projects/{quote(name, safe='')}")
-    caller.done(f"archived project {name}")
+    caller.done(f"archived project {name}", {"archived": name})
 
 
-@project.command("restore")
+@project.command("restore", epilog="\b\nExample:\n  tilth project restore pricing\n")
 @click.argument("name")
 @shared(project=False)
 def restore_project(caller: Caller, name: str) -> None:

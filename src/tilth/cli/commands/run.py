@@ -48,7 +48,7 @@ def list_runs(
     caller.show_rows(rows, (*COLUMNS, *metrics, *params), "no runs; `tilth exec -- python train.py` makes one")
 
 
-@run.command("show")
+@run.command("show", epilog="\b\nExample:\n  tilth run show RUN_ID --json\n")
 @click.argument("run_id")
 @shared()
 def show_run(caller: Caller, run_id: str) -> None:
@@ -66,7 +66,7 @@ def show_run(caller: Caller, run_id: str) -> None:
         click.echo(f"\n{click.style('error', bold=True)}\n{found['error']}")
 
 
-@run.command("delete")
+@run.command("delete", epilog="\b\nExample:\n  tilth run delete RUN_ID RUN_ID\n")
 @click.argument("run_ids", nargs=-1, required=True)
 @shared()
 def delete_runs(caller: Caller, run_ids: tuple[str, ...]) -> None:
@@ -77,7 +77,7 @@ def delete_runs(caller: Caller, run_ids: tuple[str, ...]) -> None:
     caller.done(f"deleted {', '.join(run_ids)}", {"deleted": run_ids})
 
 
-@run.command("restore")
+@run.command("restore", epilog="\b\nExample:\n  tilth run restore RUN_ID\n")
 @click.argument("run_ids", nargs=-1, required=True)
 @shared()
 def restore_runs(caller: Caller, run_ids: tuple[str, ...]) -> None:

@@ -18,7 +18,7 @@ def token() -> None:
     """Tokens: what programs show instead of a person. Each has scopes and an end."""
 
 
-@token.command("list")
+@token.command("list", epilog="\b\nExample:\n  tilth token list --all\n")
 @click.option("--all", "with_ended", is_flag=True, help="Revoked ones, too.")
 @shared(project=False)
 def list_tokens(caller: Caller, with_ended: bool) -> None:
@@ -60,7 +60,7 @@ def create_token(caller: Caller, name: str, scopes: tuple[str, ...], days: int, 
     caller.done(made["secret"], made)
 
 
-@token.command("revoke")
+@token.command("revoke", epilog="\b\nExample:\n  tilth token revoke TOKEN_ID\n")
 @click.argument("token_id")
 @shared(project=False)
 def revoke_token(caller: Caller, token_id: str) -> None:

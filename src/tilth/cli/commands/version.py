@@ -10,7 +10,7 @@ import click
 from tilth.cli.caller import show_json
 
 
-@click.command()
+@click.command(epilog="\b\nExample:\n  tilth version --json\n")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def version(as_json: bool) -> None:
     """Show the version of Tilth and of the Python it runs on."""
