@@ -54,6 +54,8 @@ def main() -> int:
             if not options.once and platform.process is not None:
                 console.print("\nTilth stays up until Ctrl-C.")
                 platform.wait()
+            elif platform.process is not None:
+                console.print(f"\nTilth ends now; to look again: {command('up', options.home)}", soft_wrap=True)
     except KeyboardInterrupt:
         console.print("\nstopped")
     except (TilthError, DataMissing, NotStarted, NotAnswered) as error:
@@ -128,12 +130,20 @@ def _report(
         "latency": f"[bold]p50 {single.percentile_ms(50):.2f} ms, p99 {single.percentile_ms(99):.2f} ms[/], one flight per request",
         "in batches": f"{len(arrived) / seconds:,.0f} flights/s, p50 {batched.percentile_ms(50):.2f} ms for {BATCH_ROWS} flights",
         **pages,
-        "sign in": f"{platform.login_link()}  (good once, for 5 minutes; another by: tilth open --home {home})",
+        "sign in": f"{platform.login_link()}  (good once, for 5 minutes; another by: {command('open', home)})",
     }
     console.print()
     for label, text in lines.items():
         # Whole addresses on one line, however narrow the terminal: somebody copies them.
         console.print(f"  {label:<12}{text}", soft_wrap=True)
+
+
+def command(verb: str, home: Path) -> str:
+    """What to type: `make demo` puts nothing on the PATH. Relative to the working folder where that is shorter."""
+    program = Path(sys.executable).with_name("tilth")
+    here = Path.cwd()
+    near = [path.relative_to(here) if path.is_relative_to(here) else path for path in (program, home.absolute())]
+    return f"{near[0]} {verb} --home {near[1]}"
 
 
 def _compiled(document: ModelDocument) -> str:
