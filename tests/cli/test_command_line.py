@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 import click
 import pytest
 
+from tilth.app.schema import prepare_database
+from tilth.app.settings import load_settings
 from tilth.cli.main import cli, run
 from tilth.cli.table import CommandTable
 
@@ -114,3 +117,22 @@ def test_doctor_ends_with_1_where_settings_are_wrong(tmp_path: Path, capsys: pyt
     assert run(["doctor", "--home", str(tmp_path), "--json"]) == 1
     findings = json.loads(capsys.readouterr().out)
     assert [(found["what"], found["condition"]) for found in findings][-1] == ("settings", "broken")
+
+
+def test_doctor_tries_pending_migrations_and_keeps_the_database_as_it_was(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def migrations() -> list[str]:
+        run(["doctor", "--home", str(tmp_path), "--try-migrations", "--json"])
+        return [found["found"] for found in json.loads(capsys.readouterr().out) if found["what"] == "migrations"]
+
+    assert migrations() == ["there is no database to try them on yet"]
+    sqlite3.connect(tmp_path / "tilth.db").execute("CREATE TABLE mine (text TEXT)").connection.close()
+    before = (tmp_path / "tilth.db").read_bytes()
+    (told,) = migrations()
+    assert "0001" in told
+    assert "can be applied" in told
+    assert (tmp_path / "tilth.db").read_bytes() == before
+    assert list((tmp_path / "backups").iterdir()) == []
+    prepare_database(load_settings(tmp_path, {}))
+    assert migrations() == ["none is pending"]

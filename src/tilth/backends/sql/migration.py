@@ -112,7 +112,7 @@ def _migrate_sqlite(path: Path, plan: _Scripts, backups: Path, *, dry_run: bool)
 
 
 def _revision_of(path: Path) -> str | None:
-    with sqlite_engine(path).connect() as connection:
+    with sqlite_engine(path, read_only=True).connect() as connection:
         return _revision(connection)
 
 
