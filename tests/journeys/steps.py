@@ -7,8 +7,10 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -175,6 +177,18 @@ def wait_until(condition: Callable[[], Any], what: str, patience_s: float = PATI
             pass
         time.sleep(0.05)
     raise AssertionError(f"waited {patience_s:.0f} s for {what}")
+
+
+def at_once(count: int, work: Callable[[int], Any]) -> list[Any]:
+    """What each of `count` threads got that began together."""
+    start = threading.Barrier(count)
+
+    def begin(number: int) -> Any:
+        start.wait()
+        return work(number)
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(begin, range(count)))
 
 
 def answers(server: Server) -> bool:

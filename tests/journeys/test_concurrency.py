@@ -6,14 +6,12 @@ import hashlib
 import itertools
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from collections.abc import Iterator
 
 import httpx
 import pytest
 from tests.conftest import Server
-from tests.journeys.steps import Done, predict, python, wait_until
+from tests.journeys.steps import Done, at_once, predict, python, wait_until
 
 API = "/api/v1/p/default"
 SECOND_MODEL = """
@@ -38,18 +36,6 @@ def sums(tilth_server: Server, delays: Done) -> Server:
 def client(sums: Server) -> Iterator[httpx.Client]:
     with sums.client(timeout=60) as made:
         yield made
-
-
-def at_once(count: int, work: Callable[[int], Any]) -> list[Any]:
-    """What each of `count` threads got that began together."""
-    start = threading.Barrier(count)
-
-    def begin(number: int) -> Any:
-        start.wait()
-        return work(number)
-
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(begin, range(count)))
 
 
 def answered(server: Server, name: str) -> float:

@@ -15,6 +15,7 @@ import pytest
 from tests.conftest import Server, start_server
 from tests.journeys.steps import (
     alive,
+    at_once,
     check_everything_answers,
     check_it_is_sound,
     children_of,
@@ -65,6 +66,7 @@ def test_the_journey_goes_the_same_way_on_postgresql_and_s3_with_two_control_pro
         database = open_database(scaled["TILTH_DATABASE_URL"])
         try:
             each_event_has_its_effect_once(server, database)
+            of_many_who_want_the_same_one_wins(server)
             the_published_states_follow_one_another(server)
         finally:
             database.close()
@@ -116,6 +118,30 @@ def each_event_has_its_effect_once(server: Server, database: Database) -> None:
             assert experiment["name"] == "Default"
 
 
+def of_many_who_want_the_same_one_wins(server: Server) -> None:
+    """Over two processes, so that only the database can tell who came first."""
+    with server.client(timeout=30) as client:
+        run = client.post("/api/v1/p/default/runs", json={"name": "contested"}).json()["id"]
+
+    def ask(number: int) -> list[httpx.Response]:
+        with server.client(timeout=30) as own:
+            log = own.post(f"/api/v1/p/default/runs/{run}/log", json={"params": {"depth": str(number)}})
+            project = own.post("/api/v1/projects", json={"name": "contested"})
+            deployment = own.put("/api/v1/p/default/deployments/contested", json={"model": "delay", "version": 1})
+            return [log, project, deployment]
+
+    logs, projects, deployments = zip(*at_once(6, ask), strict=True)
+    for answers in (logs, projects):
+        assert Counter(answer.is_success for answer in answers) == {True: 1, False: 5}
+        for answer in answers:
+            assert answer.is_success or answer.status_code == 409, answer.text
+            assert answer.is_success or any(word in answer.text for word in ("'depth'", "'contested' exists already")), (
+                answer.text
+            )
+    assert {answer.status_code for answer in deployments} <= {200, 201}, [answer.text for answer in deployments]
+    assert {answer.json()["generation"] for answer in deployments} == {1}
+
+
 def the_published_states_follow_one_another(server: Server) -> None:
     """Two processes publish into one home: the sequence only grows, every state is newer, and without a change there is none."""
     with server.client(timeout=30) as client, watched_states(server.home) as seen:
@@ -123,7 +149,7 @@ def the_published_states_follow_one_another(server: Server) -> None:
             answer = client.put(f"/api/v1/p/default/deployments/d{number}", json={"model": "delay", "version": 1})
             assert answer.is_success, answer.text
             time.sleep(0.1)
-        wait_until(lambda: len(seen[-1].deployments) == 7, "the last deployment to be published")
+        wait_until(lambda: len(seen[-1].deployments) == 8, "the last deployment to be published")
         settled = len(seen)
         time.sleep(2.5)
         assert len(seen) == settled
