@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any
 
 from tilth.backends.sql import Database, Tx
-from tilth.core.actors import Actor
+from tilth.core.actors import Actor, ActorKind
 from tilth.core.clock import Clock, Millis, monotonic
 from tilth.core.ids import ProjectId
 from tilth.core.names import SLUG
@@ -144,5 +143,8 @@ class DatabaseGate:
             await self._database.write(lambda tx: writes.touch_tokens(tx, used))
 
 
-def _actor_kind(found: queries.CredentialRow) -> Any:
+def _actor_kind(found: queries.CredentialRow) -> ActorKind:
+    """A run's token acts for the run: what it writes about itself leaves no audit rows."""
+    if found.kind == "run":
+        return "run"
     return "service" if found.principal_kind == "service" else "user"

@@ -168,3 +168,14 @@ def test_a_restart_keeps_the_tokens_of_the_home(installation):
 def test_the_files_with_secrets_are_for_their_owner_only(installation):
     for name in ("token", "plane/token"):
         assert (installation.home / name).stat().st_mode & 0o777 == 0o600
+
+
+def test_what_a_run_writes_about_itself_leaves_no_audit_row_and_the_same_by_a_person_does(installation):
+    runs = "/api/v1/p/default/runs"
+    run_id = installation.client.post(runs, json={}).json()["id"]
+    of_run = installation.as_(installation.token(scopes=["read", "write"], project="default", run_id=run_id))
+    assert of_run.get("/api/v1/whoami").json()["kind"] == "run"
+    assert of_run.patch(f"{runs}/{run_id}", json={"notes": "by the run"}).status_code == 200
+    assert installation.client.patch(f"{runs}/{run_id}", json={"notes": "by a person"}).status_code == 200
+    events = installation.client.get("/api/v1/p/default/audit", params={"words": "run.annotated"}).json()["events"]
+    assert [event["actor_kind"] for event in events] == ["user"]
