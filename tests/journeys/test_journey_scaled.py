@@ -23,6 +23,7 @@ from tests.journeys.steps import (
     state_of,
     train_and_deploy,
     wait_until,
+    workers,
 )
 
 from tilth.backends.sql import Database, Tx, open_database, outbox
@@ -71,6 +72,9 @@ def test_the_journey_goes_the_same_way_on_postgresql_and_s3_with_two_control_pro
         finally:
             database.close()
         check_it_is_sound(server)
+        for pid in workers(server):
+            known = Path(f"/proc/{pid}/environ").read_bytes()
+            assert not [secret for secret in (b"postgresql://", b"AWS_SECRET_ACCESS_KEY=") if secret in known]
         assert not (server.home / "tilth.db").exists()
         assert not [path for path in (server.home / "blobs").rglob("*") if path.is_file()]
         children = children_of(server.process.pid)

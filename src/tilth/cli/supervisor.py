@@ -30,7 +30,13 @@ MOST_FAILED_STARTS = 3
 TERM_TO_KILL_S = 8.0
 ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")}
 """One process per core: threads of a numeric library in each would stall one another (480 ms at p99, measured)."""
-KEPT_FROM_WORKERS = ("TILTH_DATABASE_URL", "TILTH_DATABASE_URL_FILE", "TILTH_TOKEN")
+KEPT_FROM_WORKERS = (
+    *(f"TILTH_{name}" for name in ("DATABASE_URL", "DATABASE_URL_FILE", "TOKEN")),
+    *(f"AWS_{name}" for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN", "WEB_IDENTITY_TOKEN_FILE", "PROFILE")),
+    *(f"AZURE_{name}" for name in ("STORAGE_ACCOUNT_KEY", "STORAGE_SAS_KEY", "CLIENT_SECRET", "FEDERATED_TOKEN_FILE")),
+    *(f"GOOGLE_{name}" for name in ("APPLICATION_CREDENTIALS", "SERVICE_ACCOUNT", "SERVICE_ACCOUNT_KEY")),
+)
+"""Models are users' code: what opens the database and the store of the blobs is the control process's alone."""
 
 
 @dataclass(frozen=True, slots=True)
