@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from attack_steps import done, make_things
+from attack_steps import done, make_things, raw, statuses
 
 EVIL = "\"'><img src=x onerror=alert(1)><script>alert(1)<\\script>{{7*7}}${7*7}"
 PLAIN_EVIL = EVIL.replace("\\", "")
@@ -250,3 +250,14 @@ def test_a_rebound_name_reaches_neither_pages_nor_links(tilth_server, host):
         assert client.get("/api/v1/whoami", headers={"host": host}).status_code == 400
         assert client.post("/api/v1/login-links", headers={"host": host}).status_code == 400
         assert client.post("/api/v1/login-links").status_code == 201
+
+
+@pytest.mark.parametrize("hosts", [("evil.example", "127.0.0.1"), ("127.0.0.1", "evil.example"), ("127.0.0.1", "127.0.0.1"), ()])
+def test_two_host_names_or_none_make_no_link(tilth_server, hosts):
+    def status(*names: str) -> int:
+        head = "".join(f"Host: {name}\r\n" for name in names) + f"Authorization: Bearer {tilth_server.token}\r\n"
+        request = f"POST /api/v1/login-links HTTP/1.1\r\n{head}Content-Length: 0\r\nConnection: close\r\n\r\n"
+        return statuses(raw(tilth_server.url, request.encode()))[0]
+
+    assert status(*hosts) == 400
+    assert status("127.0.0.1") == 201

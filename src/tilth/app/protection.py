@@ -50,7 +50,9 @@ class Protection:
             await self._app(scope, receive, send)
             return
         headers: Any = dict(scope["headers"])
-        if not self._known(headers.get(b"host", b"").decode("latin-1")):
+        # Of two Host headers this would check one, and a link could be made from the other.
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
+        if len(hosts) != 1 or not self._known(hosts[0].decode("latin-1")):
             await _refuse(send, 400, _UNKNOWN_HOST)
             return
         if scope["method"] not in SAFE_METHODS and sent_by_foreign_page(headers):
