@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -11,11 +12,22 @@ pytestmark = pytest.mark.browser
 API = "/api/v1/p/default"
 
 
-def started(furnished, name: str) -> str:
+@pytest.fixture
+def start(furnished) -> Iterator[Callable[[str], str]]:
+    """Starts runs that are gone from the lists afterwards: other tests count those."""
+    made: list[str] = []
+
+    def run(name: str) -> str:
+        with furnished.client() as client:
+            answer = client.post(f"{API}/runs", json={"name": name, "experiment": "followed", "params": {"depth": "7"}}).json()
+            made.append(str(answer["id"]))
+            client.post(f"{API}/runs/{made[-1]}/log", json={"metrics": [{"key": "auc", "value": 0.61}]})
+        return made[-1]
+
+    yield run
     with furnished.client() as client:
-        answer = client.post(f"{API}/runs", json={"name": name, "experiment": "followed", "params": {"depth": "7"}}).json()
-        client.post(f"{API}/runs/{answer['id']}/log", json={"metrics": [{"key": "auc", "value": 0.61}]})
-    return str(answer["id"])
+        for run_id in made:
+            client.delete(f"{API}/runs/{run_id}")
 
 
 def test_a_refused_form_says_why_and_keeps_what_was_written(tab):
@@ -37,8 +49,8 @@ def test_a_token_is_shown_on_the_page_that_made_it(tab):
     assert re.search(r"tilth_[a-z0-9]{8}_[\w-]{43}", page.locator(".notice pre").inner_text())
 
 
-def test_what_was_done_is_said_once(furnished, tab):
-    page = tab().open(f"/p/default/runs/{started(furnished, 'noted-once')}")
+def test_what_was_done_is_said_once(start, tab):
+    page = tab().open(f"/p/default/runs/{start('noted-once')}")
     page.locator("summary", has_text="Edit").click()
     page.get_by_label("Markdown").fill("a *note*")
     page.get_by_role("button", name="Save notes").click()
@@ -48,8 +60,8 @@ def test_what_was_done_is_said_once(furnished, tab):
     assert page.locator(".prose em").inner_text() == "note"
 
 
-def test_a_run_that_fails_is_shown_with_its_reason_without_a_reload(furnished, tab):
-    run_id = started(furnished, "fails-before-your-eyes")
+def test_a_run_that_fails_is_shown_with_its_reason_without_a_reload(furnished, start, tab):
+    run_id = start("fails-before-your-eyes")
     page = tab().open(f"/p/default/runs/{run_id}")
     page.evaluate("window.notReloaded = true")
     with furnished.client() as client:
@@ -61,29 +73,24 @@ def test_a_run_that_fails_is_shown_with_its_reason_without_a_reload(furnished, t
     assert page.evaluate("window.notReloaded") is True
 
 
-def test_the_list_follows_runs_and_leaves_a_half_written_filter_alone(furnished, tab):
-    run_id = started(furnished, "watched-in-the-list")
+def test_the_list_follows_runs_and_leaves_a_half_written_filter_alone(furnished, start, tab):
+    run_id = start("watched-in-the-list")
     page = tab().open("/p/default/runs")
     page.locator("#filter").fill("half writ")
     with furnished.client() as client:
         client.patch(f"{API}/runs/{run_id}", json={"status": "killed"})
     page.locator("#found tr", has_text="watched-in-the-list").get_by_text("killed").wait_for(timeout=20_000)
     assert page.locator("#filter").input_value() == "half writ"
-    with furnished.client() as client:
-        client.delete(f"{API}/runs/{run_id}")
 
 
-def test_a_deleted_run_is_taken_back_by_its_notice(furnished, tab):
-    page = tab().open(f"/p/default/runs/{started(furnished, 'deleted-by-mistake')}")
+def test_a_deleted_run_is_taken_back_by_its_notice(start, tab):
+    page = tab().open(f"/p/default/runs/{start('deleted-by-mistake')}")
     page.on("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Delete run").click()
     page.get_by_text("This run is deleted").wait_for()
     page.get_by_role("button", name="Restore run").click()
     page.get_by_text("Restored.").wait_for()
     assert page.get_by_role("button", name="Delete run").count() == 1
-    run_id = page.url.rpartition("/")[2]
-    with furnished.client() as client:
-        client.delete(f"{API}/runs/{run_id}")
 
 
 def test_a_deployment_that_was_taken_down_is_brought_back(furnished, tab):

@@ -248,6 +248,7 @@ def _best(tx: Tx, project_id: str, question: Question, keys: Sequence[str]) -> l
 def _tiles(found: Found, question: Question, base: str) -> list[Tile]:
     if not found.runs.total:
         return []
+    scope = "fit the filter" if question.terms or question.experiment else "in this project"
     return [
         *(Tile(f"Best {key}", number(value), run.name, "good", f"{base}/{run.id}") for key, run, value in found.best),
         Tile(
@@ -260,11 +261,11 @@ def _tiles(found: Found, question: Question, base: str) -> list[Tile]:
         Tile(
             "Failed or lost",
             count(found.troubled),
-            "fit the filter" if question.terms else "in this project",
+            scope,
             "bad" if found.troubled else "",
             f"{base}?q=status%3Dfailed" if found.troubled else "",
         ),
-        Tile("Runs", found.runs.total_text, "match the filter" if question.terms else "in this project"),
+        Tile("Runs", found.runs.total_text, scope),
     ]
 
 
