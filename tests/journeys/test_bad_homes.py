@@ -141,6 +141,7 @@ def test_a_disk_that_gets_full_refuses_writes_keeps_what_it_acknowledged_and_rec
             assert client.get(f"{RUNS}/{run_id}/artifacts/{path}").content == data
 
 
+@pytest.mark.slow  # one after the other is in the fast tests of `tilth up`
 def test_two_starts_at_once_on_one_home_make_one_server(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tilth.cli", "up", "--home", str(tmp_path / "home"), "--port", "0", "--serve-port", "0"]
     both = [

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from tests.conftest import Server
-from tests.journeys.steps import Done, predict, python, wait_until
+from tests.journeys.steps import Done, predict, python, tilth, wait_until
 
 RUNS = "/api/v1/p/default/runs"
 GOOD = {"wind": 3.0, "hour": 20, "origin": "EWR"}
@@ -213,8 +213,8 @@ def test_the_command_line_tells_the_same_in_one_line(tilth_server: Server, delay
         (lambda text: "'nowhere'" in text and "tilth project" in text, ("run", "list", "--project", "nowhere")),
     ]
     for fits, command in cases:
-        result = tilth_server.tilth(*command)
-        assert result.returncode == 1
-        assert result.stderr.startswith("error: ")
-        assert result.stderr.count("\n") == 1
-        assert fits(result.stderr), result.stderr
+        code, out, err = tilth(tilth_server, *command)
+        assert (code, out) == (1, "")
+        assert err.startswith("error: ")
+        assert err.count("\n") == 1
+        assert fits(err), err

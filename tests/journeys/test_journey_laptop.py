@@ -11,6 +11,7 @@ from tests.journeys.steps import (
     check_it_is_sound,
     children_of,
     logged_predictions,
+    tilth,
     train_and_deploy,
 )
 
@@ -22,8 +23,8 @@ def test_a_program_becomes_a_run_a_model_and_predictions_that_a_restart_keeps(tm
         check_everything_answers(server, done)
         check_it_is_sound(server)
         children = children_of(server.process.pid)
-        stopped = server.tilth("stop")
-        assert stopped.returncode == 0, stopped.stderr
+        code, _, err = tilth(server, "stop")
+        assert code == 0, err
     finally:
         assert server.stop() == 0
     assert not any(alive(pid) for pid in children)
