@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from tilth.core.actors import Actor
+from tilth.core.errors import Denied
 from tilth.guard.permissions import Permission
 from tilth.guard.principal import Gate, Principal, ProjectRef, Transactions
 
@@ -18,7 +19,7 @@ T = TypeVar("T")
 class Access(Generic[L]):
     """One admitted request.
 
-    loaded: what the route's `loads` returned (None without one).
+    loaded: what the route's `loads` returned (None without one). route: its declared path.
     """
 
     principal: Principal
@@ -27,6 +28,7 @@ class Access(Generic[L]):
     scope: ProjectRef | None
     gate: Gate
     database: Transactions
+    route: str
 
     @property
     def actor(self) -> Actor:
@@ -46,14 +48,19 @@ class Access(Generic[L]):
     async def write(self, fn: Callable[[Any], T]) -> T:
         """Runs `fn(tx)` in a write transaction, after a re-check that the principal is still active and still holds its role.
 
-        Returns after the commit. `fn` may run more than once.
+        Returns after the commit. `fn` may run more than once. A refusal (Denied) leaves its row in the audit trail.
         """
 
         def checked(tx: Any) -> T:
             self.gate.recheck(tx, self.principal, self.permission, self.scope)
             return fn(tx)
 
-        return await self.database.write(checked)
+        try:
+            return await self.database.write(checked)
+        except Denied:
+            # The transaction of the change is undone, and a row written in it would be undone with it.
+            await self.gate.refused(self.principal, self.route, self.permission, self.scope)
+            raise
 
     def forget(self) -> None:
         """Call after a change of roles, tokens or projects, so that this process knows it at once (others within seconds)."""

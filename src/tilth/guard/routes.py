@@ -108,7 +108,8 @@ async def _admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRo
         project = await _project(gate, connection)
         await _checked(gate, principal, permission, project, handler)
         loaded = await _loaded(state[DATABASE], handler.opt[LOADS], project, connection.path_params)
-    connection.scope["state"][ACCESS] = Access(principal, permission, loaded, project, gate, state[DATABASE])
+    access = Access(principal, permission, loaded, project, gate, state[DATABASE], route=min(handler.paths))
+    connection.scope["state"][ACCESS] = access
 
 
 async def _authenticated(gate: Gate, connection: ASGIConnection[Any, Any, Any, Any]) -> Principal:

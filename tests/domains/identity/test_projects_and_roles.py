@@ -59,6 +59,15 @@ def test_nobody_gives_a_role_above_his_own(installation):
     assert installation.as_(token).put("/api/v1/p/default/members/mia", json={"role": "owner"}).status_code == 403
 
 
+def test_an_attempt_to_hand_on_more_than_one_holds_is_in_the_audit_trail(installation):
+    installation.member("max", "owner")
+    client = installation.as_(installation.token(scopes=["read", "manage"], project="default"))
+    refused = client.post("/api/v1/tokens", json={"name": "x", "scopes": ["write"], "project": "default"})
+    assert refused.status_code == 403
+    events = installation.client.get("/api/v1/audit", params={"words": "refused"}).json()["events"]
+    assert [(event["action"], event["thing"]) for event in events] == [("token.create", "/api/v1/tokens")]
+
+
 def test_the_last_owner_stays(installation):
     me = installation.client.get("/api/v1/whoami").json()["name"]
     answer = installation.client.delete(f"/api/v1/p/default/members/{me}")
