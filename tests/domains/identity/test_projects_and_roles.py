@@ -60,7 +60,6 @@ def test_nobody_gives_a_role_above_his_own(installation):
 
 
 def test_an_attempt_to_hand_on_more_than_one_holds_is_in_the_audit_trail(installation):
-    installation.member("max", "owner")
     client = installation.as_(installation.token(scopes=["read", "manage"], project="default"))
     refused = client.post("/api/v1/tokens", json={"name": "x", "scopes": ["write"], "project": "default"})
     assert refused.status_code == 403
