@@ -101,3 +101,5 @@ def test_credentials_are_taken_off_a_remote(remote: str, shown: str) -> None:
 def test_arguments_that_look_like_secrets_are_masked() -> None:
     given = ["--token", "abc", "--secret=x", "--depth", "7", "password"]
     assert masked(given) == ["--token", "***", "--secret=***", "--depth", "7", "password"]
+    token = "tilth_abcdefgh_" + "a1-_" * 10 + "abc"
+    assert masked(["train.py", token, f"url={token}&x"]) == ["train.py", "***", "url=***&x"]

@@ -124,7 +124,7 @@ def test_an_interrupted_run_is_killed_and_a_clean_exit_is_not(live: Any, read: R
 
 
 def test_runs_nest_only_when_asked(live: Any, read: Read) -> None:
-    with tilth.run("outer") as outer:
+    with tilth.run("outer", experiment="trees") as outer:
         with pytest.raises(RunStillOpen, match="'outer' is still open"):
             tilth.run("inner")
         with tilth.run("inner", nested=True) as inner:
@@ -132,6 +132,7 @@ def test_runs_nest_only_when_asked(live: Any, read: Read) -> None:
         assert tilth.current_run() is outer
     assert tilth.current_run() is None
     assert read(inner.id).run.parent_run_id == outer.id
+    assert read(inner.id).run.experiment == "trees"
 
 
 def test_a_run_is_resumed_where_it_stopped(live: Any, read: Read) -> None:

@@ -21,6 +21,8 @@ from tilth.wire.tracking import Environment, GitState
 COMMAND_TIMEOUT_S = 10
 MAX_DIFF_BYTES = 10_000_000
 _SECRET = re.compile(r"pass(word|wd)?|secret|token|api[-_]?key|credential", re.IGNORECASE)
+_TOKEN = re.compile(r"tilth_[a-z0-9]{8}_[\w-]{43}")
+"""A token of ours is known by its shape, wherever it stands."""
 
 
 def environment(folder: Path) -> Environment:
@@ -85,7 +87,7 @@ def without_credentials(remote: str) -> str:
 
 
 def masked(arguments: list[str]) -> list[str]:
-    """Command-line arguments with the values of those that look like secrets replaced by `***`."""
+    """Command-line arguments with what looks like a secret replaced by `***`: values of options so named, and Tilth's tokens."""
     shown: list[str] = []
     hide_next = False
     for argument in arguments:
@@ -98,7 +100,7 @@ def masked(arguments: list[str]) -> list[str]:
         else:
             shown.append(argument)
         hide_next = secret and not equals
-    return shown
+    return [_TOKEN.sub("***", argument) for argument in shown]
 
 
 def packages() -> str:

@@ -41,7 +41,7 @@ def create_run(tx: Tx, actor: Actor, project_id: ProjectId, wanted: RunCreate) -
     run_id = wanted.id or new_id()
     if wanted.id is not None and _is_repeated(tx, actor, project_id, wanted.id):
         return run_id
-    _check_parent(tx, project_id, run_id, wanted.parent_run_id)
+    parent = _parent(tx, project_id, run_id, wanted.parent_run_id)
     check_params(wanted.params)
     check_tags(wanted.tags)
     _check_length("source", wanted.source, MAX_SOURCE_CHARS)
@@ -49,7 +49,7 @@ def create_run(tx: Tx, actor: Actor, project_id: ProjectId, wanted: RunCreate) -
     moment = now()
     row = {
         "id": run_id,
-        "experiment_id": experiment_for_run(tx, actor, project_id, id=wanted.experiment_id, name=wanted.experiment),
+        "experiment_id": experiment_for_run(tx, actor, project_id, id=_experiment_id(wanted, parent), name=wanted.experiment),
         "name": invented_name(run_id) if wanted.name is None else check_name(wanted.name, "run"),
         "status": wanted.status,
         "parent_run_id": wanted.parent_run_id,
@@ -185,12 +185,20 @@ def _is_repeated(tx: Tx, actor: Actor, project_id: ProjectId, run_id: str) -> bo
     return True
 
 
-def _check_parent(tx: Tx, project_id: ProjectId, run_id: str, parent_run_id: str | None) -> None:
+def _parent(tx: Tx, project_id: ProjectId, run_id: str, parent_run_id: str | None) -> Row | None:
+    """The run named as parent, None if none is."""
     if parent_run_id is None:
-        return
+        return None
     if parent_run_id == run_id:
         raise RunIsItsOwnAncestor(run_id)
-    _alive(tx, project_id, parent_run_id)
+    return _alive(tx, project_id, parent_run_id)
+
+
+def _experiment_id(wanted: RunCreate, parent: Row | None) -> str | None:
+    """A child that names no experiment stands beside its parent."""
+    if wanted.experiment_id is None and wanted.experiment is None and parent is not None:
+        return str(parent.experiment_id)
+    return wanted.experiment_id
 
 
 def _check_length(what: str, text: str, most: int) -> str:
