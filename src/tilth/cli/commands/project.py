@@ -9,6 +9,7 @@ import click
 
 from tilth.cli.caller import Caller, shared
 from tilth.cli.client import API, Api
+from tilth.cli.commands.project_member import member
 
 COLUMNS = ("name", "role", "description", "created", "archived")
 
@@ -16,6 +17,9 @@ COLUMNS = ("name", "role", "description", "created", "archived")
 @click.group(epilog="\b\nExamples:\n  tilth project list\n  tilth project create pricing\n  tilth project show pricing\n")
 def project() -> None:
     """Projects: the units of ownership. Every run, model and deployment belongs to one."""
+
+
+project.add_command(member)
 
 
 @project.command("list", epilog="\b\nExample:\n  tilth project list --json\n")
