@@ -7,10 +7,12 @@ import socket
 import sqlite3
 from pathlib import Path
 
+import pytest
+
 from tilth.app.home import lock_home, prepare_home
 from tilth.app.settings import load_settings
 from tilth.cli.checks.answers import check_control, check_model_servers, check_ports
-from tilth.cli.checks.installation import check_packages, check_python
+from tilth.cli.checks.installation import Origin, check_packages, check_python, origin_of
 from tilth.cli.checks.place import check_clock, check_home, check_locks, check_sqlite
 from tilth.core.clock import Millis, now
 from tilth.core.home import Target
@@ -34,11 +36,27 @@ def test_an_old_python_and_missing_packages_are_broken_and_missing_extras_are_no
     assert check_python((3, 10)).condition == "broken"
     assert check_python().condition == "ok"
     wanted = ["click>=8", "no-such-thing>=1", 'boto9>=1; extra == "s3"', 'uvloop; sys_platform != "win32"']
-    found = {finding.what: finding for finding in check_packages(wanted)}
+    found = {finding.what: finding for finding in check_packages(wanted, Origin("/src/tilth"))}
     assert found["packages"].condition == "broken"
     assert "no-such-thing" in found["packages"].found
-    assert (found["extra s3"].condition, found["extra s3"].mend) == ("note", "if you need it: pip install 'tilth[s3]'")
+    assert found["packages"].mend == "run `pip install /src/tilth` in this environment"
+    assert (found["extra s3"].condition, found["extra s3"].mend) == ("note", "if you need it: run `pip install '/src/tilth[s3]'`")
     assert found["extra sklearn"].condition == "ok"
+
+
+def test_extras_are_installed_from_where_tilth_was_installed(tmp_path: Path) -> None:
+    clone = tmp_path / "a clone"
+    clone.mkdir()
+    record = {"url": clone.as_uri(), "dir_info": {"editable": True}}
+    assert origin_of(json.dumps(record)).install("s3") == f"pip install --editable '{clone}[s3]'"
+    assert origin_of(json.dumps({"url": clone.as_uri(), "dir_info": {}})).install() == f"pip install '{clone}'"
+
+
+@pytest.mark.parametrize(
+    "record", [None, "", "{", "[]", '{"url": 3}', '{"url": "file:///no/such/clone"}', '{"url": "https://x/y"}']
+)
+def test_extras_are_never_installed_by_a_bare_name(record: str | None) -> None:
+    assert origin_of(record).install("s3") == "pip install 'path/to/the/clone[s3]'"
 
 
 def test_a_home_that_others_may_enter_is_noted(tmp_path: Path) -> None:
@@ -67,7 +85,7 @@ def test_a_sound_an_older_a_newer_and_a_damaged_database_are_told_apart(tmp_path
     (older,) = check_sqlite(path, frozenset({"0001", "0002"}), frozenset({"0002"}))
     assert (older.condition, "backup" in older.mend) == ("note", True)
     (newer,) = check_sqlite(path, frozenset({"0000"}), frozenset({"0000"}))
-    assert (newer.condition, newer.mend) == ("broken", "run `pip install --upgrade tilth`")
+    assert (newer.condition, "install that newer Tilth" in newer.mend) == ("broken", True)
     with path.open("r+b") as stream:
         stream.seek(8192)
         stream.write(b"\xff" * 40_000)

@@ -95,7 +95,11 @@ def check_sqlite(path: Path, known: frozenset[str], newest: frozenset[str]) -> I
         )
     elif revisions - known:
         found = f"{path} was written by a newer Tilth (schema {', '.join(sorted(revisions))})"
-        yield broken("database", found, "run `pip install --upgrade tilth`")
+        yield broken(
+            "database",
+            found,
+            "install that newer Tilth again, from its clone, or restore the backup that was made before the upgrade",
+        )
     elif revisions != newest:
         found = f"{path} was written by an older Tilth (schema {', '.join(sorted(revisions)) or 'none'})"
         yield note("database", found, f"the next `tilth up` migrates it, after a backup in {path.parent / 'backups'}")
