@@ -48,6 +48,8 @@ def test_a_projects_own_file_beside_its_home_counts_and_the_homes_file_counts_mo
         ("[server]\nhost = 1\n", "must be a text in quotes"),
         ("[server]\ngrace_period_h = 'long'\n", "must be a number"),
         ("[server]\ntrusted_proxies = '10.0.0.1'\n", "must be a list of texts"),
+        ("[server]\ngrace_period_h = 0.99\n", "at least 1: uploads that are not in the database yet"),
+        ("[server]\ngrace_period_h = nan\n", "between 1 and 8760"),
         ("[server]\nport = 70000\n", "port is 70000; it must lie between 0 and 65535"),
         ("[server]\nport = 9000\nserve_port = 9000\n", "need one each"),
         ("[server]\nlog_level = 'loud'\n", "one of debug, info, warning, error"),

@@ -40,7 +40,7 @@ class Settings:
     host, port: where API and pages answer; port 0 takes a free one. serve_port: predictions. serve_workers: model-server processes,
     0 is one per core. control_processes: more than 1 needs PostgreSQL. database_url: `postgresql://...`, empty is SQLite in the home.
     blobs_location: `s3://bucket/prefix`, empty is `blobs/` in the home. max_artifact_bytes: largest file of a run or model.
-    grace_period_h: hours an unused blob is kept before it is collected. heartbeat_timeout_s: silence after which a run is lost.
+    grace_period_h: hours an unused blob is kept before it is collected, at least 1. heartbeat_timeout_s: silence after which a run is lost.
     tls_cert, tls_key: PEM files. trusted_proxies: addresses or networks whose X-Forwarded-* headers are believed.
     allowed_hosts: Host headers accepted besides the loopback names. project_name: the project made at first start.
     """
@@ -113,7 +113,12 @@ def check(settings: Settings) -> Settings:
     _bounded("serve_workers", settings.serve_workers, 0, MAX_PROCESSES)
     _bounded("control_processes", settings.control_processes, 1, MAX_PROCESSES)
     _bounded("max_artifact_bytes", settings.max_artifact_bytes, 1, 1 << 50)
-    _bounded("grace_period_h", settings.grace_period_h, 0, 24 * 365)
+    if settings.grace_period_h < 1:
+        raise InvalidSettings(
+            f"grace_period_h is {settings.grace_period_h}; it must be at least 1: uploads that are not in the database yet "
+            "look unused, and would be deleted under way"
+        )
+    _bounded("grace_period_h", settings.grace_period_h, 1, 24 * 365)
     _bounded("heartbeat_timeout_s", settings.heartbeat_timeout_s, 5, 86_400)
     if settings.log_level not in LOG_LEVELS:
         raise InvalidSettings(f"log_level is {settings.log_level!r}; it must be one of {', '.join(LOG_LEVELS)}")
