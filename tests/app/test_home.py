@@ -95,3 +95,19 @@ def test_the_server_file_is_for_its_user_alone_and_goes_with_its_server(tmp_path
     assert read_server_file(tmp_path) == server
     remove_server_file(tmp_path, os.getpid())
     assert read_server_file(tmp_path) is None
+
+
+def test_a_control_process_started_by_hand_keeps_its_files_from_other_users(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    reading, writing = os.pipe()
+    command = [sys.executable, "-m", "tilth.app", "--home", str(home), "--port", "0", "--ready-fd", str(writing)]
+    process = subprocess.Popen(command, pass_fds=(writing,), stderr=subprocess.DEVNULL, umask=0)
+    os.close(writing)
+    try:
+        assert os.read(reading, 1) == b"1"
+        assert {path.name for path in home.rglob("*") if path.stat().st_mode & 0o077} == set()
+        assert (home / "tilth.db").exists()
+    finally:
+        process.terminate()
+        process.wait(15)
+        os.close(reading)

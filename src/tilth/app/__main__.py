@@ -30,6 +30,8 @@ PR_SET_PDEATHSIG, PR_GET_PDEATHSIG = 1, 2
 
 
 def main() -> int:
+    # Started by hand, this process has the umask of a shell, which may let others into folders made without a mode.
+    os.umask(0o077)
     arguments = _arguments()
     _die_with_parent()
     try:
