@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -170,7 +171,8 @@ def _become(spec: Spec, output: int, ready: int, parent: int) -> None:
         # A group of its own: Ctrl-C in the terminal reaches the supervisor alone, which then stops the children in order.
         os.setpgid(0, 0)
         # SIGKILL, since a child that hangs would ignore anything milder; what was acknowledged is on disk by then.
-        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if sys.platform == "linux":
+            _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != parent:
             os._exit(1)
         signal.set_wakeup_fd(-1)

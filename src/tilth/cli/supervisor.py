@@ -241,11 +241,14 @@ def supervise(plan: Plan) -> int:
         say(f"error: {error}")
         return 1
     url = address(plan.host, controls[0].getsockname()[1], plan.scheme)
+    supervisor = Supervisor(specs_of(plan, controls, workers), plan.home / LOGS_FOLDER, url)
     try:
-        return Supervisor(specs_of(plan, controls, workers), plan.home / LOGS_FOLDER, url).run()
+        return supervisor.run()
     finally:
-        # Control wrote where it answers; from now on nothing answers there.
-        (plan.home / SERVER_FILE).unlink(missing_ok=True)
+        if supervisor.announced:
+            # Our control wrote where it answers, and from now on nothing answers there. A start that was refused leaves
+            # the file alone: it may be that of the server that holds the home.
+            (plan.home / SERVER_FILE).unlink(missing_ok=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
