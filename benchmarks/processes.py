@@ -203,6 +203,16 @@ def _last(words: Path) -> str:
     return lines[-1][:300] if lines else "it said nothing"
 
 
+def cpu_s(pid: int) -> float:
+    """Seconds of CPU that the process and all below it have used; unlike the clock, hardly moved by what else runs on the machine."""
+    used = 0.0
+    for process in _family(pid):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            used += times.user + times.system
+    return used
+
+
 @dataclass(frozen=True, slots=True)
 class Weight:
     """Memory of a process and all below it. pss_mb: MB, a page shared by n processes counts 1/n in each."""

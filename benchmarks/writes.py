@@ -18,7 +18,7 @@ from time import perf_counter, time
 
 from benchmarks.clients import Connection, Next, Outcome, many_clients, median, request
 from benchmarks.figures import Figure, run_script
-from benchmarks.processes import Tilth, folder, mlflow_server, postgres, tilth_up
+from benchmarks.processes import Tilth, cpu_s, folder, mlflow_server, postgres, tilth_up
 
 CLIENTS = 16
 WARM_UP_S = 1.0
@@ -26,9 +26,13 @@ WARM_UP_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Passes:
-    """Of one system. failures: kinds of error over all passes."""
+    """Of one system. cpu_ms: CPU time of all its processes for each acknowledged metric. acknowledged: in all, the warm-up included.
+    failures: kinds of error over all passes.
+    """
 
     outcomes: Sequence[Outcome]
+    cpu_ms: float
+    acknowledged: int
 
     @property
     def per_s(self) -> float:
@@ -118,17 +122,16 @@ def log_to_tilth(running: Tilth, passes: int, seconds: float) -> Passes:
             running.token,
         )
 
-    outcomes = drive(running.url, [counted(metric(run)) for run in runs], passes, seconds)
+    driven = drive(running.url, running.pid, [counted(metric(run)) for run in runs], passes, seconds)
     stored = 0
     for run in runs:
         total = ask("GET", f"{base}/{run}/metrics/loss")["total"]
         assert isinstance(total, int)
         stored += total
     connection.close()
-    acknowledged = sum(len(outcome.latencies_ms) for outcome in outcomes)
-    if stored != acknowledged:
-        raise AssertionError(f"{acknowledged} metrics were acknowledged and {stored} are stored")
-    return Passes(outcomes[1:])
+    if stored != driven.acknowledged:
+        raise AssertionError(f"{driven.acknowledged} metrics were acknowledged and {stored} are stored")
+    return driven
 
 
 def log_to_mlflow(place: Path, passes: int, seconds: float) -> Passes:
@@ -151,7 +154,7 @@ def log_to_mlflow(place: Path, passes: int, seconds: float) -> Passes:
                 (text % (run, 1 / (step + 1), start + step, step)).encode(),
             )
 
-        return Passes(drive(peer.url, [counted(metric(run)) for run in runs], passes, seconds)[1:])
+        return drive(peer.url, peer.pid, [counted(metric(run)) for run in runs], passes, seconds)
 
 
 def log_on_postgres(place: Path, passes: int, seconds: float) -> Passes | None:
@@ -169,9 +172,13 @@ def counted(make: Callable[[int], bytes]) -> Next:
     return lambda: make(next(steps))
 
 
-def drive(url: str, clients: Sequence[Next], passes: int, seconds: float) -> list[Outcome]:
-    """A short warm-up and then the passes."""
-    return [many_clients(url, clients, WARM_UP_S), *(many_clients(url, clients, seconds) for _ in range(passes))]
+def drive(url: str, pid: int, clients: Sequence[Next], passes: int, seconds: float) -> Passes:
+    """A short warm-up and then the passes. pid: of the server, for its CPU time."""
+    warm_up = many_clients(url, clients, WARM_UP_S)
+    used = cpu_s(pid)
+    outcomes = [many_clients(url, clients, seconds) for _ in range(passes)]
+    good = sum(len(outcome.latencies_ms) for outcome in outcomes)
+    return Passes(outcomes, 1e3 * (cpu_s(pid) - used) / max(1, good), good + len(warm_up.latencies_ms))
 
 
 if __name__ == "__main__":
