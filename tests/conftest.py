@@ -203,6 +203,14 @@ def tilth_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def furnished_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The server of the browser tests, which count what is on a page: nobody else adds to it."""
+    server = start_server(tmp_path_factory.mktemp("furnished") / "home")
+    yield server
+    server.stop()
+
+
 @pytest.fixture
 def fresh_server(tmp_path: Path) -> Iterator[Server]:
     """A server of the test's own, which it may stop or kill."""

@@ -45,20 +45,20 @@ class Furnished:
 
 
 @pytest.fixture(scope="session")
-def furnished(tilth_server) -> Furnished:
-    with tilth_server.client(timeout=30) as client:
+def furnished(furnished_server) -> Furnished:
+    with furnished_server.client(timeout=30) as client:
         for number in range(100):
             _run(client, f"filler-{number}", auc=0.6 + number / 1000, steps=3)
         failed = _run(client, "stumbled", auc=0.61, steps=60, error='Traceback (most recent call last):\nValueError: "no rows"')
         going = _run(client, "still-going", auc=None, steps=80, ended=False)
         _run(client, "finished-well", auc=0.79, steps=200)
-    run_id = _model(tilth_server)
-    with tilth_server.client(timeout=30) as client:
+    run_id = _model(furnished_server)
+    with furnished_server.client(timeout=30) as client:
         body = {"dataframe_records": [{"hour": 7.0, "origin": "JFK"}]}
-        url = f"{tilth_server.serve_url}/p/default/deployments/late/invocations"
+        url = f"{furnished_server.serve_url}/p/default/deployments/late/invocations"
         for _ in range(30):
             assert client.post(url, json=body).status_code == 200
-    return Furnished(tilth_server.url, tilth_server.token, run_id, failed, going)
+    return Furnished(furnished_server.url, furnished_server.token, run_id, failed, going)
 
 
 def _run(client: httpx.Client, name: str, *, auc: float | None, steps: int, error: str = "", ended: bool = True) -> str:
@@ -99,8 +99,9 @@ def _model(server: object) -> str:
     return str(run_id)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """One browser for a module and no longer: while Playwright is open this thread counts as one with a running event loop."""
     if not CHROMIUM.exists():
         pytest.skip("no browser: install Debian's package `chromium`")
     with sync_playwright() as playwright:
