@@ -203,6 +203,20 @@ def tilth_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.stop()
 
 
+@pytest.fixture(scope="module")
+def new_server() -> Iterator[Callable[..., Server]]:
+    """Starts servers as `start_server` does and stops them at the end of the module."""
+    started: list[Server] = []
+
+    def start(home: Path, *arguments: str, environment: dict[str, str] | None = None) -> Server:
+        started.append(start_server(home, *arguments, environment=environment))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.stop()
+
+
 @pytest.fixture(scope="session")
 def furnished_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The server of the browser tests, which count what is on a page: nobody else adds to it."""

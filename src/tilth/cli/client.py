@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Iterator, Mapping
 from types import TracebackType
@@ -13,6 +14,7 @@ import msgspec
 
 from tilth.core.errors import KINDS, Denied, Invalid, NotFound, TilthError, Unauthenticated, Unavailable
 from tilth.core.home import Target
+from tilth.core.tls import CERTIFICATE_VARIABLE, believed
 from tilth.wire.errors import ErrorBody
 
 API = "/api/v1"
@@ -35,7 +37,8 @@ class Api:
         headers = {"accept": "application/json"} | ({"authorization": f"Bearer {target.token}"} if target.token else {})
         # A proxy from the environment could not reach this machine's own loopback.
         local = urlsplit(target.url).hostname in ("127.0.0.1", "localhost", "::1")
-        self._client = httpx.Client(base_url=target.url, headers=headers, timeout=timeout_s, trust_env=not local)
+        verify = believed(target.url, os.environ)
+        self._client = httpx.Client(base_url=target.url, headers=headers, timeout=timeout_s, trust_env=not local, verify=verify)
 
     def __enter__(self) -> Self:
         return self
@@ -94,6 +97,11 @@ class Api:
         )
         if isinstance(error, httpx.TimeoutException):
             return f"{self.target.url} did not answer in time; try again, or look at `tilth status`"
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return (
+                f"{self.target.url} shows a certificate that nobody here vouches for ({error}); if it is your own, set "
+                f"{CERTIFICATE_VARIABLE} to the file with it or with its authority"
+            )
         return f"cannot reach a Tilth server at {self.target.url} ({error}); {what_next}"
 
 

@@ -15,6 +15,7 @@ import msgspec
 
 from tilth.core.clock import monotonic
 from tilth.core.errors import KINDS, TilthError, Unavailable
+from tilth.core.tls import believed
 from tilth.sdk.errors import NoServerAnswers
 from tilth.wire.errors import ErrorBody
 
@@ -128,7 +129,12 @@ class Http:
                 # A proxy of the environment is not meant for this machine itself.
                 outside = urlsplit(self.url).hostname not in LOOPBACK
                 self._client = httpx.Client(
-                    base_url=self.url, headers=self._headers, timeout=ANSWER_TIMEOUT_S, trust_env=outside, follow_redirects=False
+                    base_url=self.url,
+                    headers=self._headers,
+                    timeout=ANSWER_TIMEOUT_S,
+                    trust_env=outside,
+                    verify=believed(self.url, os.environ),
+                    follow_redirects=False,
                 )
                 self._pid = os.getpid()
             return self._client
