@@ -19,6 +19,10 @@ import uvicorn
 
 from tilth.core.home import ServerFile, read_server_file
 
+# A shell that starts the tests in the background has them ignore Ctrl-C, and every program that they start would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 ALL_SCOPES = ("read", "write", "predict", "manage")
 
 

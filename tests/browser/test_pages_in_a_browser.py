@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
@@ -73,7 +74,7 @@ def test_the_filter_narrows_the_table_and_stays_in_the_address(tab):
     page.keyboard.type("auc>0.78")
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile(r"q=auc"))
-    page.wait_for_function("document.querySelectorAll('#runs tbody tr').length === 1")
+    expect(page.locator("#runs tbody tr")).to_have_count(1)
     assert page.locator("#runs tbody").inner_text().startswith("finished-well")
     page.reload()
     assert page.locator("#runs tbody tr").count() == 1
@@ -83,7 +84,7 @@ def test_more_runs_are_appended_below(tab):
     page = tab().open("/p/default/runs")
     assert "100 of 104" in page.locator("#more").inner_text()
     page.get_by_role("link", name="Show 100 more").click()
-    page.wait_for_function("document.querySelectorAll('#runs tbody tr').length === 104")
+    expect(page.locator("#runs tbody tr")).to_have_count(104)
     assert page.locator("#more").inner_text().startswith("104 runs")
 
 
