@@ -65,6 +65,7 @@ def measure(quick: bool) -> list[Figure]:
         ),
         Figure("metrics, SQLite, p50", "ms", ours.p(50), None, peer, theirs.p(50)),
         Figure("metrics, SQLite, p99", "ms", ours.p(99), 25, peer, theirs.p(99)),
+        Figure("CPU per metric, SQLite", "ms", ours.cpu_ms, None, peer, theirs.cpu_ms),
         Figure(
             "metrics, SQLite, errors", "", sum(ours.failures.values()), 0, peer, sum(theirs.failures.values()), note=said(ours)
         ),
