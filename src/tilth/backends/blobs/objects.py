@@ -15,9 +15,12 @@ incomplete multipart uploads.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -39,6 +42,9 @@ MAX_COPY_BYTES = 4 << 30
 """Stores copy objects of up to 5 GB by themselves; larger ones travel through this process."""
 ABANDONED_AFTER = Millis(15 * MINUTE)
 """A deletion takes seconds, with all its retries a few minutes; a trace of one that is older belongs to a dead process."""
+
+LAST_BREATH_S = 0.25
+"""obstore's threads let go of Python's objects shortly after they answered. An interpreter that ends under them is aborted."""
 
 _FULL = ("507 Insufficient Storage", "XMinioStorageFull", "QuotaExceeded")
 
@@ -305,6 +311,7 @@ class _Tally:
         return piece
 
 
+@lru_cache(maxsize=1)
 def import_obstore() -> ModuleType:
     """Raises MissingExtra."""
     try:
@@ -315,6 +322,7 @@ def import_obstore() -> ModuleType:
         raise MissingExtra(
             "blobs in an object store need the library obstore: install it with `pip install tilth[s3]`"
         ) from error
+    atexit.register(time.sleep, LAST_BREATH_S)
     return obstore
 
 
