@@ -1,0 +1,12 @@
+"""indexes that searches among a million runs walk along"""
+
+from __future__ import annotations
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Filled in by the change that needs it."""
