@@ -56,6 +56,8 @@ run = Table(
     Column("resources", Document),
     Column("last_heartbeat", BigInteger),
     Column("created", BigInteger, nullable=False),
+    # When it was put out of sight: an archived run is complete, and lists leave it out unless they are asked.
+    Column("archived", BigInteger),
     Column("deleted_at", BigInteger),
 )
 Index("ix_run_project_started", run.c.project_id, run.c.started, run.c.id)
@@ -63,6 +65,29 @@ Index("ix_run_experiment_started", run.c.experiment_id, run.c.started, run.c.id)
 Index("ix_run_project_status", run.c.project_id, run.c.status, run.c.started)
 Index("ix_run_status_heartbeat", run.c.status, run.c.last_heartbeat)
 Index("ix_run_parent", run.c.parent_run_id)
+Index(
+    # The trash, oldest first.
+    "ix_run_deleted",
+    run.c.deleted_at,
+    run.c.id,
+    sqlite_where=run.c.deleted_at.is_not(None),
+    postgresql_where=run.c.deleted_at.is_not(None),
+)
+
+retention_rule = Table(
+    # What a project lets go by itself: `action` happens to the runs that `filter` names, `after_days` after their end.
+    "retention_rule",
+    metadata,
+    Column("id", Str, primary_key=True),
+    Column("project_id", Str, nullable=False),
+    Column("action", Str, nullable=False),
+    Column("filter", Str, nullable=False),
+    Column("after_days", Integer, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("creator_id", Str, nullable=False),
+    Column("creator_name", Str, nullable=False),
+    Index("ix_retention_rule_project", "project_id", "id"),
+)
 
 metric_point = Table(
     "metric_point",
