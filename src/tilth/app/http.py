@@ -26,6 +26,7 @@ STATUS: dict[str, int] = {
     errors.Invalid.kind: 400,
     errors.TooLarge.kind: 413,
     errors.Unavailable.kind: 503,
+    errors.TooMany.kind: 429,
     errors.OutOfSpace.kind: 507,
     errors.Damaged.kind: 500,
     errors.TilthError.kind: 500,

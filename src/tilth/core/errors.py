@@ -65,6 +65,16 @@ class Unavailable(TilthError):
     retry_after_s: float = 1.0
 
 
+class TooMany(Unavailable):
+    """Somebody asks more often than is allowed; `retry_after_s` says when the next request is taken."""
+
+    kind = "too_many"
+
+    def __init__(self, message: str, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class OutOfSpace(Unavailable):
     """The disk or the quota is full; nothing of the request was kept."""
 
@@ -79,6 +89,6 @@ class Damaged(TilthError):
 
 KINDS: dict[str, type[TilthError]] = {
     error.kind: error
-    for error in (NotFound, Conflict, Unauthenticated, Denied, Invalid, TooLarge, Unavailable, OutOfSpace, Damaged)
+    for error in (NotFound, Conflict, Unauthenticated, Denied, Invalid, TooLarge, Unavailable, TooMany, OutOfSpace, Damaged)
 }
 """Kind -> class; the SDK uses it to raise what the server raised."""

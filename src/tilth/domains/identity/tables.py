@@ -17,6 +17,8 @@ principal = Table(
     Column("created", BigInteger, nullable=False),
     # argon2id of a password; NULL: this principal signs in by token or link only.
     Column("password_hash", Str, nullable=True),
+    # Of any credential; written every few seconds.
+    Column("last_seen", BigInteger, nullable=True),
 )
 
 project = Table(
@@ -69,6 +71,10 @@ session = Table(
     Column("created", BigInteger, nullable=False),
     Column("expires", BigInteger, nullable=False),
     Column("address", Str, nullable=False),
+    Column("last_used", BigInteger, nullable=True),
+    # What the browser calls itself, for people to tell their sessions apart.
+    Column("browser", Str, nullable=False, server_default=""),
+    Index("ix_session_principal_id", "principal_id"),
 )
 
 login_link = Table(
@@ -78,4 +84,6 @@ login_link = Table(
     Column("principal_id", Str, ForeignKey("principal.id"), nullable=False),
     Column("expires", BigInteger, nullable=False),
     Column("used", BigInteger, nullable=True),
+    # sign_in: starts a session; set_up: lets a person choose a password.
+    Column("purpose", Str, nullable=False, server_default="sign_in"),
 )

@@ -17,6 +17,7 @@ TITLES = {
     404: "Nothing here",
     409: "That does not fit",
     413: "Too large",
+    429: "Too often",
     503: "Busy",
     507: "The disk is full",
 }
