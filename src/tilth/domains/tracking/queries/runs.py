@@ -87,6 +87,13 @@ def run_info(tx: Tx, project_id: str, run_id: str) -> RunInfo | None:
     return None if row is None else _info(row)
 
 
+def run_infos(tx: Tx, project_id: str, run_ids: Sequence[str]) -> list[RunInfo]:
+    """Those of at most 500 runs that the project has, in the order in which they were asked for; deleted ones included."""
+    asked = list(dict.fromkeys(run_ids))[:MAX_RUNS_AT_ONCE]
+    found = {row.id: _info(row) for row in tx.all(_infos(project_id).where(run.c.id.in_(asked)).limit(MAX_RUNS_AT_ONCE))}
+    return [found[run_id] for run_id in asked if run_id in found]
+
+
 def run_detail(tx: Tx, project_id: str, run_id: str) -> RunDetail | None:
     """Everything that the page of a run shows, but for curves and artifacts."""
     info = run_info(tx, project_id, run_id)

@@ -1,0 +1,119 @@
+"""A project of many runs, written straight into the tables: over HTTP ten thousand runs would take the tests a minute."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import insert
+
+from tilth.app.bootstrap import ensure_local_identity
+from tilth.app.home import prepare_home
+from tilth.app.schema import prepare_database
+from tilth.app.settings import load_settings
+from tilth.backends.sql import Tx, open_database
+from tilth.core.clock import now
+from tilth.core.ids import new_id
+from tilth.domains.tracking.queries import experiments
+from tilth.domains.tracking.tables import metric_last, metric_point, param, run, tag
+
+OPTIMISERS = ("adam", "sgd", "lion")
+MINUTE = 60_000
+CURVED = 300
+"""So many of the newest runs have curves of 30 points; the others have last values only."""
+
+
+def fill(home: Path, runs: int, seed: int = 7) -> None:
+    """A new home whose project `default` holds `runs` runs, the newest called `run-<runs>`."""
+    prepare_home(home)
+    settings = load_settings(home, environ={})
+    prepare_database(settings)
+    database = open_database(settings.database)
+    local = ensure_local_identity(database, home, settings.project_name)
+    project_id, draw, started = local.project.id, random.Random(seed), now() - runs * MINUTE
+    experiment_id = database.read_blocking(lambda tx: experiments(tx, project_id)[0].id)
+    for first in range(0, runs, 200):
+        rows = [
+            _run(draw, number, project_id, experiment_id, local.owner, started + number * MINUTE, number >= runs - CURVED)
+            for number in range(first, min(first + 200, runs))
+        ]
+
+        def write(tx: Tx, rows: list[dict[str, list[dict[str, Any]]]] = rows) -> None:
+            for table in (run, metric_last, metric_point, param, tag):
+                tx.many(insert(table), [row for one in rows for row in one[table.name]])
+
+        database.write_blocking(write)
+    database.close()
+
+
+def _run(
+    draw: random.Random, number: int, project_id: str, experiment_id: str, owner: Any, started: int, curved: bool
+) -> dict[str, list[dict[str, Any]]]:
+    run_id, rate, depth = new_id(), 10 ** draw.uniform(-4, -1), draw.choice([3, 5, 7, 9])
+    auc = 0.7 + 0.2 * math.exp(-((math.log10(rate) + 2.4) ** 2)) + depth / 150 + draw.gauss(0, 0.01)
+    own = {"run_id": run_id, "experiment_id": experiment_id}
+    values = {"auc": auc, "val_loss": 1.4 - auc + draw.gauss(0, 0.02), "train_loss": 1.2 - auc, "p99_ms": draw.uniform(1, 9)}
+    params = {"rate": f"{rate:.4g}", "depth": str(depth), "optimiser": draw.choice(OPTIMISERS), "epochs": "30"}
+    points: list[dict[str, Any]] = []
+    if curved:
+        for key in ("val_loss", "train_loss"):
+            points += _curve(draw, run_id, key, values[key], started)
+    return {
+        "run": [
+            {
+                "id": run_id,
+                "project_id": project_id,
+                "experiment_id": experiment_id,
+                "name": f"run-{number + 1}",
+                "status": "failed" if number % 29 == 13 else "finished",
+                "started": started,
+                "ended": started + draw.randrange(5_000, 55_000),
+                "user_id": owner.id,
+                "user_name": owner.name,
+                "source": "train.py",
+                "notes": "",
+                "error": "",
+                "created": started,
+            }
+        ],
+        "metric_last": [_last(own, key, value, started, 30 if curved and "loss" in key else 1) for key, value in values.items()],
+        "metric_point": points
+        or [
+            {"run_id": run_id, "key": key, "step": 0, "ts": started, "seq": 0, "value": value, "is_nan": False}
+            for key, value in values.items()
+        ],
+        "param": [{**own, "key": k, "value": v, "prefix": v, "number": None if k == "optimiser" else float(v)} for k, v in params.items()],
+        "tag": [{**own, "key": "team", "value": "ops" if number % 2 else "lab", "prefix": "ops" if number % 2 else "lab"}],
+    }
+
+
+def _curve(draw: random.Random, run_id: str, key: str, last: float, started: int) -> Iterator[dict[str, Any]]:
+    for step in range(30):
+        value = last if step == 29 else last + 0.5 * math.exp(-step / 6) + draw.gauss(0, 0.01)
+        yield {
+            "run_id": run_id,
+            "key": key,
+            "step": step,
+            "ts": started + step * 1000,
+            "seq": step,
+            "value": value,
+            "is_nan": False,
+        }
+
+
+def _last(own: dict[str, str], key: str, value: float, started: int, points: int) -> dict[str, Any]:
+    return {
+        **own,
+        "key": key,
+        "started": started,
+        "value": value,
+        "is_nan": False,
+        "step": points - 1,
+        "ts": started,
+        "min": value - (0 if points == 1 else 0.01),
+        "max": value + (0 if points == 1 else 0.5),
+        "count": points,
+    }
