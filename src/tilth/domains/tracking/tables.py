@@ -89,6 +89,15 @@ retention_rule = Table(
     Index("ix_retention_rule_project", "project_id", "id"),
 )
 
+purged_run = Table(
+    # Runs that are gone for good, until the last of their rows is: the run's own row goes first, so that nobody meets half a run.
+    "purged_run",
+    metadata,
+    Column("run_id", Str, primary_key=True),
+    Column("project_id", Str, nullable=False),
+    Column("purged", BigInteger, nullable=False),
+)
+
 metric_point = Table(
     "metric_point",
     metadata,
@@ -216,5 +225,34 @@ artifact = Table(
     Column("size", BigInteger, nullable=False),
     Column("content_type", Str, nullable=False),
     Column("created", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+upload = Table(
+    "upload",
+    metadata,
+    Column("id", Str, primary_key=True),
+    Column("project_id", Str, nullable=False),
+    Column("principal_id", Str, nullable=False),
+    # Of the whole file, as announced by who sends it; None where it is known only at the end.
+    Column("digest", Str),
+    Column("size", BigInteger),
+    Column("part_bytes", BigInteger, nullable=False),
+    # The joined file, once the upload is complete.
+    Column("blob", Str),
+    Column("blob_size", BigInteger),
+    Column("created", BigInteger, nullable=False),
+    Column("touched", BigInteger, nullable=False),
+)
+Index("ix_upload_file", upload.c.project_id, upload.c.principal_id, upload.c.digest)
+Index("ix_upload_touched", upload.c.touched)
+
+upload_part = Table(
+    "upload_part",
+    metadata,
+    Column("upload_id", Str, ForeignKey("upload.id"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("digest", Str, nullable=False),
+    Column("size", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
