@@ -1,10 +1,11 @@
-"""Finds runs whose process went silent."""
+"""Finds runs whose process went silent, and uploads that nobody goes on with."""
 
 from __future__ import annotations
 
 from tilth.backends.sql import Database
-from tilth.core.clock import SECOND, Clock, Millis, now
+from tilth.core.clock import DAY, SECOND, Clock, Millis, now
 from tilth.domains.tracking import actions
+from tilth.domains.tracking.actions import uploads
 
 DEFAULT_TIMEOUT_S = 60.0
 
@@ -27,3 +28,9 @@ class HeartbeatSweep:
         if before < self._started:
             return 0
         return await self._database.write(lambda tx: actions.mark_lost(tx, before))
+
+
+async def sweep_uploads(database: Database, clock: Clock = now) -> int:
+    """Lets go of uploads in parts that were left alone for a day. Returns how many; call it every few minutes."""
+    before = Millis(clock() - DAY)
+    return await database.write(lambda tx: uploads.sweep_uploads(tx, before))

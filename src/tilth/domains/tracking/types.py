@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, get_args
 
@@ -92,6 +93,40 @@ class ArtifactClash(Conflict):
         super().__init__(
             f"artifact {path[:120]!r} cannot be written: {existing[:120]!r} is there; a name is a file or a folder, not both"
         )
+
+
+class UnknownUpload(NotFound):
+    def __init__(self, upload_id: str) -> None:
+        super().__init__(
+            f"no upload {upload_id[:80]!r} of yours in this project: it was used, given up, or left alone for a day; open another"
+        )
+
+
+class UploadComplete(Conflict):
+    def __init__(self, upload_id: str) -> None:
+        super().__init__(f"upload {upload_id} is complete and takes no more parts; use it, or open another")
+
+
+class IncompleteUpload(Conflict):
+    def __init__(self, upload_id: str, missing: Sequence[int], reason: str = "parts are missing") -> None:
+        numbers = ", ".join(map(str, missing[:10])) + (" and more" if len(missing) > 10 else "")
+        super().__init__(
+            f"upload {upload_id} cannot be used: {f'parts {numbers} are missing' if missing else reason}; send the rest"
+        )
+
+
+class TooManyUploads(Conflict):
+    def __init__(self, most: int) -> None:
+        super().__init__(f"{most} uploads are open in this project; complete or delete some, or wait: idle ones go after a day")
+
+
+class UploadTooLarge(TooLarge):
+    def __init__(self, size: int, most: int) -> None:
+        super().__init__(f"the file has {size:,} bytes; at most {most:,} are allowed here (setting max_artifact_bytes)")
+
+
+class InvalidUpload(Invalid):
+    """A field or a part of an upload breaks a rule."""
 
 
 class InvalidBatch(Invalid):

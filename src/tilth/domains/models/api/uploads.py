@@ -17,7 +17,9 @@ from tilth.domains.models.api.downloads import UNCOMPRESSED, download
 from tilth.domains.models.api.paths import path_after
 from tilth.domains.models.api.sealing import finalize
 from tilth.domains.models.types import ModelSealed, UnknownModelFile
-from tilth.guard import AccessTo, Permission, delete, get, post, put
+from tilth.domains.tracking.actions import uploads
+from tilth.domains.tracking.types import UnknownUpload
+from tilth.guard import Access, AccessTo, Permission, delete, get, post, put
 from tilth.wire.registry import (
     CreateLoggedModel,
     FinalizeLoggedModel,
@@ -82,13 +84,20 @@ async def read(access: AccessTo[None], logged_model_id: FromPath[str]) -> Logged
     status_code=201,
 )
 async def upload(
-    request: Request[Any, Any, Any], access: AccessTo[None], logged_model_id: FromPath[str], path: FromPath[str]
+    request: Request[Any, Any, Any],
+    access: AccessTo[None],
+    logged_model_id: FromPath[str],
+    path: FromPath[str],
+    upload: FromQuery[str] = "",
 ) -> ModelFileView:
-    """The raw bytes of one file. X-Tilth-Sha256: the digest they must have."""
+    """The raw bytes of one file. X-Tilth-Sha256: the digest they must have. upload: a completed upload in parts, instead of bytes."""
     project_id, where = access.project.id, path_after(request, _SEGMENTS_BEFORE_PATH)
     model = await access.read(lambda tx: queries.logged_model_by_id(tx, project_id, logged_model_id))
     if model.status != "pending":
         raise ModelSealed(model.id, model.status)
+    if upload:
+        expect = _expected(request.headers.get("x-tilth-sha256"))
+        return await access.write(lambda tx: _from_upload(tx, access, logged_model_id, where, upload, expect))
     blobs: Blobs = request.app.state["tilth_blobs"]
     stored = await blobs.put(
         request.stream(),
@@ -97,6 +106,23 @@ async def upload(
     )
     entry = FileEntry(where, stored.digest, stored.size)
     await access.write(lambda tx: actions.add_file(tx, project_id, logged_model_id, entry))
+    return ModelFileView(entry.path, entry.digest, entry.size)
+
+
+def _from_upload(
+    tx: Tx, access: Access[None], logged_model_id: str, path: str, upload_id: str, expect: Digest | None
+) -> ModelFileView:
+    """Repeating it after a lost answer is harmless where the digest is announced."""
+    project_id = access.project.id
+    try:
+        digest, size = uploads.completed_upload(tx, access.actor, project_id, upload_id)
+    except UnknownUpload:
+        standing = queries.file_of(tx, project_id, logged_model_id, path)
+        if standing is None or standing.digest != expect:
+            raise
+        return ModelFileView(standing.path, standing.digest, standing.size)
+    entry = actions.add_file(tx, project_id, logged_model_id, FileEntry(path, digest, size))
+    uploads.drop_upload(tx, access.actor, project_id, upload_id)
     return ModelFileView(entry.path, entry.digest, entry.size)
 
 

@@ -16,22 +16,19 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
 
 from tilth.backends.sql import Tx
-from tilth.core.errors import Invalid
-from tilth.core.hashing import is_digest
 from tilth.core.ids import Digest, ProjectId
 from tilth.core.names import InvalidName, check_artifact_path, path_of_segments
 from tilth.core.ports import Blobs
 from tilth.core.ranges import ByteRange, RangeNotSatisfiable, byte_range
 from tilth.domains.tracking import actions, queries
-from tilth.domains.tracking.types import UnknownArtifact, UnknownRun
-from tilth.guard import AccessTo, Permission, delete, get, put
+from tilth.domains.tracking.actions import uploads
+from tilth.domains.tracking.api.places import BLOBS, announced, max_file_bytes
+from tilth.domains.tracking.types import UnknownArtifact, UnknownRun, UnknownUpload
+from tilth.guard import Access, AccessTo, Permission, delete, get, put
 from tilth.wire.tracking import ArtifactEntry, ArtifactList
 
 FOLDER = "/api/v1/p/{project:str}/runs/{run_id:str}/artifacts"
 ONE = FOLDER + "/{path:path}"
-BLOBS = "tilth_blobs"
-MAX_BYTES = "tilth_max_artifact_bytes"
-DEFAULT_MAX_BYTES = 10_000_000_000
 # Range and ETag speak of the stored bytes: the app must not compress these answers.
 UNCOMPRESSED = {"tilth_uncompressed": True}
 
@@ -41,20 +38,23 @@ _SEGMENTS_BEFORE = 8
 Asked = Request[Any, Any, Any]
 
 
-class InvalidDigest(Invalid):
-    """The digest that the client announced is not one."""
-
-
 @put(ONE, permission=Permission.RUN_WRITE, request_max_body_size=None, status_code=200)
-async def put_artifact(access: AccessTo[None], request: Asked, run_id: FromPath[str], path: FromPath[str]) -> ArtifactEntry:
-    """Header X-Tilth-Sha256: the digest that the bytes must have. An artifact of the same path is replaced."""
+async def put_artifact(
+    access: AccessTo[None], request: Asked, run_id: FromPath[str], path: FromPath[str], upload: FromQuery[str] = ""
+) -> ArtifactEntry:
+    """Header X-Tilth-Sha256: the digest that the bytes must have. An artifact of the same path is replaced.
+
+    upload: a completed upload in parts, which becomes the artifact; the body is empty then.
+    """
     project, name = access.project.id, artifact_path(request)
-    expect = _announced(request)
+    expect = announced(request)
+    if upload:
+        kind = _content_type(request, name)
+        return await access.write(lambda tx: _from_upload(tx, access, run_id, name, upload, expect, kind))
     blobs: Blobs = request.app.state[BLOBS]
-    most = request.app.state.get(MAX_BYTES, DEFAULT_MAX_BYTES)
     # Asked before the bytes are taken in, so that nobody uploads gigabytes to a deleted run; and again when the row is written.
     await access.read(lambda tx: actions.check_writable(tx, project, run_id, name))
-    stored = await blobs.put(request.stream(), expect=expect, max_bytes=most)
+    stored = await blobs.put(request.stream(), expect=expect, max_bytes=max_file_bytes(request))
     kind = _content_type(request, name)
     return await access.write(
         lambda tx: actions.add_artifact(tx, project, run_id, name, digest=stored.digest, size=stored.size, content_type=kind)
@@ -148,13 +148,21 @@ async def _begun(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     return all_pieces()
 
 
-def _announced(request: Asked) -> Digest | None:
-    text = request.headers.get("x-tilth-sha256")
-    if text is None:
-        return None
-    if not is_digest(text):
-        raise InvalidDigest("X-Tilth-Sha256 must be 64 lower-case hexadecimal digits: the SHA-256 of the body")
-    return Digest(text)
+def _from_upload(
+    tx: Tx, access: Access[None], run_id: str, name: str, upload_id: str, expect: Digest | None, kind: str
+) -> ArtifactEntry:
+    """Repeating it after a lost answer is harmless where the digest is announced: the artifact is there, the upload is gone."""
+    project = access.project.id
+    try:
+        digest, size = uploads.completed_upload(tx, access.actor, project, upload_id)
+    except UnknownUpload:
+        standing = queries.artifact_entry(tx, project, run_id, name)
+        if standing is None or standing.digest != expect:
+            raise
+        return standing
+    entry = actions.add_artifact(tx, project, run_id, name, digest=digest, size=size, content_type=kind)
+    uploads.drop_upload(tx, access.actor, project, upload_id)
+    return entry
 
 
 def _content_type(request: Asked, path: str) -> str:

@@ -1,0 +1,47 @@
+"""Curves of many runs in one answer, small enough to draw at once."""
+
+from __future__ import annotations
+
+from litestar.params import FromQuery
+
+from tilth.backends.sql import Tx
+from tilth.core.errors import Invalid
+from tilth.domains.tracking import queries
+from tilth.guard import AccessTo, Permission, get
+from tilth.wire.tracking import RunCurve, RunCurves
+
+MAX_RUNS = 500
+MAX_POINTS = 2000
+LEAST_POINTS = 24
+MAX_ANSWER_POINTS = 24_000
+"""Of all curves together: what a chart of a few hundred thousand pixels can show, in a few hundred kilobytes."""
+
+
+class InvalidCurves(Invalid):
+    """More runs or points than one answer holds."""
+
+
+@get("/api/v1/p/{project:str}/runs/curves", permission=Permission.RUN_READ)
+async def show_curves(access: AccessTo[None], runs: FromQuery[str], key: FromQuery[str], most: FromQuery[int] = 200) -> RunCurves:
+    """runs: ids with commas between. Of many runs each curve gets fewer points than `most`; the answer says how many."""
+    ids = [run_id.strip() for run_id in runs.split(",") if run_id.strip()]
+    if len(ids) > MAX_RUNS or not LEAST_POINTS <= most <= MAX_POINTS:
+        raise InvalidCurves(
+            f"ask for at most {MAX_RUNS} runs ({len(ids):,} were named) and {LEAST_POINTS} to {MAX_POINTS:,} points of each"
+        )
+    fitting = max(LEAST_POINTS, min(most, MAX_ANSWER_POINTS // max(1, len(ids))))
+    return await access.read(lambda tx: _curves(tx, access.project.id, ids, key, fitting))
+
+
+def _curves(tx: Tx, project_id: str, ids: list[str], key: str, most: int) -> RunCurves:
+    found = queries.run_infos(tx, project_id, ids)
+    curves = []
+    for run in found:
+        history = queries.metric_histories(tx, project_id, run.id, [key], most=most).get(key)
+        if history is not None:
+            steps, moments, values = (list(column) for column in zip(*history.points, strict=True))
+            curves.append(RunCurve(run.id, run.name, run.status, steps, moments, values, history.total))
+    return RunCurves(key, curves, most, len(ids) - len(curves), any(run.status == "running" for run in found))
+
+
+routes = [show_curves]
