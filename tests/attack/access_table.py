@@ -95,6 +95,7 @@ GET    /api/v1/users                                                            
 POST   /api/v1/users                                                                  admin       manage
 PATCH  /api/v1/users/{name:str}                                                       admin       manage
 GET    /api/v1/whoami                                                                 signed_in   read
+GET    /health                                                                        public      -
 GET    /login                                                                         public      -
 GET    /login/{secret:str}                                                            public      -
 POST   /logout                                                                        signed_in   read
@@ -105,6 +106,7 @@ GET    /p/{project:str}/deployments                                             
 GET    /p/{project:str}/deployments/{name:str}                                        viewer      read
 POST   /p/{project:str}/deployments/{name:str}/delete                                 maintainer  write
 POST   /p/{project:str}/deployments/{name:str}/rollback                               maintainer  write
+GET    /p/{project:str}/health                                                        public      -
 GET    /p/{project:str}/models                                                        viewer      read
 GET    /p/{project:str}/models/{name:str}                                             viewer      read
 POST   /p/{project:str}/models/{name:str}/description                                 developer   write
@@ -133,5 +135,24 @@ POST   /settings/projects                                                       
 GET    /settings/tokens                                                               signed_in   read
 POST   /settings/tokens                                                               signed_in   manage
 POST   /settings/tokens/{token_id:str}/revoke                                         signed_in   manage
+GET    /p/{project:str}/version                                                       public      -
 GET    /static/{tag:str}/{path:path}                                                  public      -
+GET    /version                                                                       public      -
 """
+
+MLFLOW_TABLE = """
+GET    3.0/mlflow/server-info                                                         public      -
+GET    3.0/mlflow/workspaces                                                          signed_in   read
+GET    3.0/mlflow/workspaces/{workspace_name:str}                                     signed_in   read
+"""
+"""Calls of MLflow's protocol. Each stands at four addresses: below /api/ and /ajax-api/, with and without a project in front."""
+
+MLFLOW_PREFIXES = ("/api/", "/ajax-api/", "/p/{project:str}/api/", "/p/{project:str}/ajax-api/")
+
+
+def rows() -> list[tuple[str, str, str, str]]:
+    """Method, path, least role, scope of every route."""
+    own = [tuple(line.split()) for line in TABLE.strip().splitlines()]
+    calls = [tuple(line.split()) for line in MLFLOW_TABLE.strip().splitlines()]
+    spread = [(method, prefix + path, least, scope) for method, path, least, scope in calls for prefix in MLFLOW_PREFIXES]
+    return [*own, *spread]

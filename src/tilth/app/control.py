@@ -9,10 +9,11 @@ from litestar import Litestar
 from litestar.config.compression import CompressionConfig
 from litestar.datastructures import State
 
-from tilth.app import operations
+from tilth.app import mlflow_server, operations
 from tilth.app.http import error_handlers
 from tilth.app.protection import Protection
 from tilth.app.wiring import System
+from tilth.domains.alerts import api as alerts
 from tilth.domains.audit import api as audit
 from tilth.domains.identity import api as identity
 from tilth.domains.models import api as models
@@ -43,11 +44,13 @@ def create_routes(system: System) -> Litestar:
         route_handlers=[
             health,
             *operations.routes,
+            *mlflow_server.routes,
             *identity.routes,
             *audit.routes,
             *tracking.routes,
             *models.routes,
             *serving.routes,
+            *alerts.routes,
             *pages,
         ],
         dependencies=dependencies(),
@@ -77,6 +80,8 @@ def _state(system: System) -> dict[str, Any]:
         "tilth_serve_url": system.serve_url,
         "tilth_control_url": system.control_url,
         "tilth_checkpoints": system.checkpoints,
+        alerts.SEALER: system.sealer,
+        alerts.RECEIVERS: system.receivers,
         "tilth_max_artifact_bytes": system.settings.max_artifact_bytes,
         "tilth_heartbeat_timeout_s": system.settings.heartbeat_timeout_s,
     }

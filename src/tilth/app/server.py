@@ -22,7 +22,7 @@ from tilth.app.wiring import System
 from tilth.core.clock import HOUR, Millis
 from tilth.domains.audit import jobs as audit
 from tilth.domains.identity.queries import writes as identity
-from tilth.domains.tracking.jobs import HeartbeatSweep
+from tilth.domains.tracking.jobs import HeartbeatSweep, sweep_uploads
 
 log = logging.getLogger("tilth.app")
 
@@ -129,6 +129,9 @@ def jobs(system: System) -> list[Job]:
         Job("seal the audit trail", in_thread(audit.seal, database), every_s=1.0),
         Job("sign the audit trail", in_thread(audit.write_checkpoint, database, system.checkpoints), every_s=60.0),
         Job("forget ended sessions", lambda: database.write(lambda tx: identity.drop_stale_across_projects(tx, clock())), 600.0),
+        Job("send webhooks", system.webhooks.send_due, every_s=1.0, wake=waker(system, "webhooks")),
+        Job("forget old webhook messages", system.webhooks.drop_old, every_s=3600.0),
+        Job("drop uploads left alone", lambda: sweep_uploads(database, clock), every_s=600.0),
         Job("collect unused bytes", lambda: collect(database, system.blobs, clock, grace), every_s=3600.0),
     ]
 

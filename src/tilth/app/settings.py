@@ -42,7 +42,8 @@ class Settings:
     blobs_location: `s3://bucket/prefix`, empty is `blobs/` in the home. max_artifact_bytes: largest file of a run or model.
     grace_period_h: hours an unused blob is kept before it is collected, at least 1. heartbeat_timeout_s: silence after which a run is lost.
     tls_cert, tls_key: PEM files. trusted_proxies: addresses or networks whose X-Forwarded-* headers are believed.
-    allowed_hosts: Host headers accepted besides the loopback names. project_name: the project made at first start.
+    allowed_hosts: Host headers accepted besides the loopback names.
+    webhook_networks: private addresses or networks that webhooks may reach. project_name: the project made at first start.
     """
 
     home: Path
@@ -62,6 +63,7 @@ class Settings:
     tls_key: str = ""
     trusted_proxies: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
+    webhook_networks: tuple[str, ...] = ()
     project_name: str = "default"
 
     @property
@@ -154,18 +156,21 @@ def _check_reach(settings: Settings) -> None:
         path = getattr(settings, key)
         if path and not os.access(path, os.R_OK):
             raise InvalidSettings(f"{key} is {path!r}, which cannot be read; name a PEM file this user may read")
-    for proxy in settings.trusted_proxies:
-        try:
-            ipaddress.ip_network(proxy, strict=False)
-        except ValueError as error:
-            raise InvalidSettings(
-                f"trusted_proxies has {proxy!r}; give addresses such as 10.0.0.7 or networks such as 10.0.0.0/8"
-            ) from error
+    for key in ("trusted_proxies", "webhook_networks"):
+        _check_networks(key, getattr(settings, key))
     if not settings.loopback and not settings.tls_cert and not settings.trusted_proxies:
         raise InvalidSettings(
             f"host {settings.host!r} is reachable by other machines, and tokens would cross the network in the clear; set tls_cert and "
             'tls_key, or trusted_proxies if a proxy in front brings the TLS, or keep host = "127.0.0.1"'
         )
+
+
+def _check_networks(key: str, networks: Iterable[str]) -> None:
+    for text in networks:
+        try:
+            ipaddress.ip_network(text, strict=False)
+        except ValueError as error:
+            raise InvalidSettings(f"{key} has {text!r}; give addresses such as 10.0.0.7 or networks such as 10.0.0.0/8") from error
 
 
 def _from_files(home: Path) -> dict[str, Any]:

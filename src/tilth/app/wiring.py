@@ -8,18 +8,24 @@ from pathlib import Path
 from tilth.app.gate import DatabaseGate
 from tilth.app.settings import Settings
 from tilth.backends.blobs import open_blobs
+from tilth.backends.notify import Receivers
+from tilth.backends.sealing import Sealer, open_sealer
 from tilth.backends.sql import Database, Tx, open_database, outbox
 from tilth.core.clock import Clock, now
 from tilth.core.events import Subscriptions
 from tilth.core.ids import ProjectId
 from tilth.core.ports import Blobs
+from tilth.domains.alerts import actions as alerts
+from tilth.domains.alerts.jobs import WebhookSender
 from tilth.domains.audit.jobs import Checkpoints
 from tilth.domains.identity import queries as identity
 from tilth.domains.identity.types import ProjectCreated
-from tilth.domains.models.types import AliasMoved
+from tilth.domains.models.types import AliasMoved, ModelVersionRegistered
 from tilth.domains.serving import actions as serving
 from tilth.domains.serving.jobs import PlanePublisher, StatusReader
+from tilth.domains.serving.types import DeploymentChanged
 from tilth.domains.tracking import actions as tracking
+from tilth.domains.tracking.types import RunEnded
 from tilth.wire.plane import PlaneToken
 
 
@@ -36,6 +42,9 @@ class System:
     publisher: PlanePublisher
     statuses: StatusReader
     checkpoints: Checkpoints
+    sealer: Sealer
+    receivers: Receivers
+    webhooks: WebhookSender
     control_url: str
     serve_url: str
 
@@ -48,6 +57,7 @@ def build(settings: Settings, *, control_url: str, serve_url: str, clock: Clock 
     """Opens the database and the blobs and connects the parts. The schema must be there already."""
     database = open_database(settings.database)
     blobs = open_blobs(settings.blobs_location or str(settings.home / "blobs"), clock=clock)
+    sealer, receivers = open_sealer(settings.home), Receivers(settings.webhook_networks)
     return System(
         settings=settings,
         clock=clock,
@@ -58,6 +68,9 @@ def build(settings: Settings, *, control_url: str, serve_url: str, clock: Clock 
         publisher=PlanePublisher(database, settings.home, clock, control_url, tokens=lambda tx: plane_tokens(tx, clock)),
         statuses=StatusReader(settings.home, clock),
         checkpoints=Checkpoints(settings.home / "audit", clock),
+        sealer=sealer,
+        receivers=receivers,
+        webhooks=WebhookSender(database, sealer, receivers, clock),
         control_url=control_url,
         serve_url=serve_url,
     )
@@ -72,9 +85,15 @@ def subscriptions(database: Database) -> Subscriptions:
     def move_deployments(event: AliasMoved) -> None:
         database.write_blocking(lambda tx: serving.follow_alias(tx, event))
 
+    def tell_webhooks(event: RunEnded | ModelVersionRegistered | AliasMoved | DeploymentChanged, key: str) -> None:
+        told = event.to_payload()
+        database.write_blocking(lambda tx: alerts.tell(tx, event.project_id, event.name, key, told))
+
     heard = Subscriptions()
     heard.on(ProjectCreated, give_default_experiment)
     heard.on(AliasMoved, move_deployments)
+    for kind in (RunEnded, ModelVersionRegistered, AliasMoved, DeploymentChanged):
+        heard.on(kind, tell_webhooks)  # type: ignore[arg-type]  # the outbox hands over the key where it is asked for
     return heard
 
 

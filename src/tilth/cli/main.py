@@ -31,6 +31,7 @@ COMMANDS: dict[str, Entry] = {
     "user": Entry("user", "user", "People and service accounts: list, create, update."),
     "token": Entry("token", "token", "Tokens: list, create, revoke."),
     "audit": Entry("audit", "audit", "Audit trail: list, verify."),
+    "webhook": Entry("webhook", "webhook", "Webhooks: list, create, update, test, deliveries."),
     "version": Entry("version", "version", "Show the version of Tilth."),
 }
 

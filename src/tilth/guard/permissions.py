@@ -73,6 +73,9 @@ class Permission(StrEnum):
     DEPLOYMENT_CHANGE = "deployment.change"
     PREDICT = "deployment.predict"
 
+    WEBHOOK_READ = "webhook.read"
+    WEBHOOK_MANAGE = "webhook.manage"
+
     PLANE_FETCH = "plane.fetch"
 
 
@@ -117,5 +120,7 @@ NEEDS: dict[Permission, Needs] = {
     Permission.DEPLOYMENT_READ: Needs("read", Role.VIEWER),
     Permission.DEPLOYMENT_CHANGE: Needs("write", Role.MAINTAINER),
     Permission.PREDICT: Needs("predict", Role.VIEWER),
+    Permission.WEBHOOK_READ: Needs("read", Role.MAINTAINER),
+    Permission.WEBHOOK_MANAGE: Needs("manage", Role.MAINTAINER),
     Permission.PLANE_FETCH: Needs("plane"),
 }
