@@ -11,6 +11,7 @@ import msgspec
 from litestar import MediaType, Request, Response
 from litestar.exceptions import HTTPException, SerializationException, ValidationException
 
+from tilth.app.mlflow_errors import mlflow_answer, speaks_mlflow
 from tilth.core import errors
 from tilth.core.errors import TilthError
 from tilth.core.ids import new_id
@@ -41,8 +42,13 @@ RenderError = Callable[[Asked, int, ErrorDetail], Response[Any]]
 def error_handlers(render_page: RenderError) -> dict[Any, Any]:
     """For Litestar's `exception_handlers`. render_page: for addresses that people open."""
 
-    def answer(request: Asked, status: int, detail: ErrorDetail, headers: dict[str, str] | None = None) -> Response[Any]:
-        if wants_page(request):
+    def answer(
+        request: Asked, status: int, detail: ErrorDetail, error: Exception, headers: dict[str, str] | None = None
+    ) -> Response[Any]:
+        response: Response[Any]
+        if speaks_mlflow(request.url.path):
+            response = mlflow_answer(request.url.path, status, detail, error)
+        elif wants_page(request):
             response = render_page(request, status, detail)
         else:
             response = Response(ErrorBody(detail), media_type=MediaType.JSON, status_code=status)
@@ -53,18 +59,17 @@ def error_handlers(render_page: RenderError) -> dict[Any, Any]:
         status = STATUS[error.kind]
         if status == 500:
             log.error("%s %s: %s", request.method, request.url.path, error, exc_info=error)
-        return answer(request, status, ErrorDetail(error.kind, error.code, str(error)), _headers(error))
+        return answer(request, status, ErrorDetail(error.kind, error.code, str(error)), error, _headers(error))
 
     def on_http_exception(request: Asked, error: HTTPException) -> Response[Any]:
         if error.status_code >= 500:
             return on_anything(request, error)
         kind = KIND_OF_STATUS.get(error.status_code, "invalid")
-        return answer(
-            request, error.status_code, ErrorDetail(kind, _code(error), _message(request, error)), dict(error.headers or {})
-        )
+        detail = ErrorDetail(kind, _code(error), _message(request, error))
+        return answer(request, error.status_code, detail, error, dict(error.headers or {}))
 
     def on_undecodable(request: Asked, error: Exception) -> Response[Any]:
-        return answer(request, 400, ErrorDetail("invalid", "malformed_body", _not_json(error or "nested too deeply")))
+        return answer(request, 400, ErrorDetail("invalid", "malformed_body", _not_json(error or "nested too deeply")), error)
 
     def on_anything(request: Asked, error: Exception) -> Response[Any]:
         reference = new_id()
@@ -72,7 +77,7 @@ def error_handlers(render_page: RenderError) -> dict[Any, Any]:
         message = (
             f"something in Tilth broke; nothing was changed. The log of the control process has it under reference {reference}"
         )
-        return answer(request, 500, ErrorDetail("error", "internal_error", message))
+        return answer(request, 500, ErrorDetail("error", "internal_error", message), error)
 
     return {
         TilthError: on_tilth_error,

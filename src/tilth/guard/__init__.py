@@ -1,6 +1,7 @@
 """Guarded route declarations and the permission table. Knows no domain."""
 
 from tilth.guard.access import Access
+from tilth.guard.mlflow import json_answer, mlflow_addresses, mlflow_route
 from tilth.guard.permissions import NEEDS, SCOPES, Needs, OrgRole, Permission, Role, Scope
 from tilth.guard.principal import (
     ANONYMOUS,
@@ -57,6 +58,9 @@ __all__ = [
     "dependencies",
     "get",
     "guarded_routes",
+    "json_answer",
+    "mlflow_addresses",
+    "mlflow_route",
     "patch",
     "post",
     "put",

@@ -22,7 +22,7 @@ from litestar.types import ASGIApp
 
 from tilth.core.errors import Denied, NotFound
 from tilth.guard.access import Access
-from tilth.guard.permissions import Permission
+from tilth.guard.permissions import NEEDS, Permission
 from tilth.guard.principal import ANONYMOUS, Gate, LoginRequired, Principal, ProjectRef, UnknownProject, check
 from tilth.guard.requests import credentials_of, refuse_cross_site
 
@@ -38,6 +38,11 @@ DATABASE = "tilth_database"
 PERMISSION = "tilth_permission"
 LOADS = "tilth_loads"
 ACCESS = "tilth_access"
+WORKSPACE = "tilth_workspace"
+"""Option of a route whose address may leave the project to a header or to the caller's default."""
+WORKSPACE_HEADER = "x-mlflow-workspace"
+DEFAULT_WORKSPACE = "default"
+"""MLflow's word for the workspace of a caller who names none."""
 
 Declare = Callable[[Callable[..., Any]], HTTPRouteHandler]
 
@@ -51,7 +56,9 @@ class GuardedHandler(HTTPRouteHandler):
             await admit(connection, self)  # type: ignore[misc]
 
     async def to_response(self, app: Litestar, data: Any, request: Request[Any, Any, Any]) -> ASGIApp:
-        """An answer without content is the same for everybody."""
+        """An answer without content is the same for everybody, and a finished one needs nothing more."""
+        if isinstance(data, ASGIResponse):
+            return data
         if data is None and self.status_code == HTTP_204_NO_CONTENT:
             return _NO_CONTENT
         return await super().to_response(app, data, request)
@@ -85,8 +92,15 @@ def delete(path: str | list[str], *, permission: Permission, loads: Loader | Non
     return _declare("DELETE", path, permission, loads, options)
 
 
+def route(
+    methods: list[str], path: str | list[str], *, permission: Permission, loads: Loader | None = None, **options: Any
+) -> Declare:
+    """For a route that takes several methods."""
+    return _declare(methods, path, permission, loads, options)
+
+
 def _declare(
-    method: str, path: str | list[str], permission: Permission, loads: Loader | None, options: dict[str, Any]
+    method: str | list[str], path: str | list[str], permission: Permission, loads: Loader | None, options: dict[str, Any]
 ) -> Declare:
     opt = {**options.pop("opt", {}), PERMISSION: permission, LOADS: loads}
 
@@ -105,7 +119,7 @@ async def _admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRo
         principal, project, loaded = ANONYMOUS, None, None
     else:
         principal = await _authenticated(gate, connection)
-        project = await _project(gate, connection)
+        project = await _project(gate, connection, principal, handler)
         await _checked(gate, principal, permission, project, handler)
         loaded = await _loaded(state[DATABASE], handler.opt[LOADS], project, connection.path_params)
     access = Access(principal, permission, loaded, project, gate, state[DATABASE], route=min(handler.paths))
@@ -122,8 +136,14 @@ async def _authenticated(gate: Gate, connection: ASGIConnection[Any, Any, Any, A
     return principal
 
 
-async def _project(gate: Gate, connection: ASGIConnection[Any, Any, Any, Any]) -> ProjectRef | None:
+async def _project(
+    gate: Gate, connection: ASGIConnection[Any, Any, Any, Any], principal: Principal, handler: BaseRouteHandler
+) -> ProjectRef | None:
     name = connection.path_params.get("project")
+    if name is None and WORKSPACE in handler.opt and NEEDS[handler.opt[PERMISSION]].role is not None:
+        name = connection.headers.get(WORKSPACE_HEADER, "").strip() or DEFAULT_WORKSPACE
+        if name == DEFAULT_WORKSPACE and principal.default_project is not None:
+            return principal.default_project
     if name is None:
         return None
     project = await gate.project(name)
