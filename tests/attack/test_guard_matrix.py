@@ -15,7 +15,7 @@ PEOPLE = ("nobody", "outsider", "viewer", "developer", "maintainer", "owner", "a
 
 def address(path: str, project: str) -> str:
     """The path with a value in each place; places but the project name things that do not exist."""
-    path = path.replace("{project:str}", project).replace("{version:int}", "7")
+    path = re.sub(r"\{\w+:int\}", "7", path.replace("{project:str}", project))
     return re.sub(r"\{\w+:(str|path)\}", "zz", path)
 
 
