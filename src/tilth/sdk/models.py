@@ -181,7 +181,12 @@ def _give_up(target: Connection, path: str, reason: str) -> None:
 
 
 def _resolved(target: Connection, reference: ModelReference) -> LoggedModelView:
-    logged_id = reference.logged_model_id or _version(target, reference).logged_model_id
+    logged_id = reference.logged_model_id
+    if logged_id is None:
+        version = _version(target, reference)
+        if version.logged_model_id is None:
+            raise NothingToLoad(f"model {version.model!r} version {version.version} cannot be loaded: {version.unservable}")
+        logged_id = version.logged_model_id
     return target.http.call("GET", f"{target.api}/logged-models/{quote(logged_id, safe='')}", LoggedModelView)
 
 

@@ -138,12 +138,16 @@ class ModelPage(msgspec.Struct, frozen=True):
 
 
 class VersionView(msgspec.Struct, frozen=True):
-    """A version and what its logged model says. warnings: what a reader should know, such as a compiled engine that failed parity."""
+    """A version and what its logged model says. warnings: what a reader should know, such as a compiled engine that failed parity.
+
+    source: the address that it was registered from. logged_model_id, manifest_digest: None when its files lie there and not in Tilth.
+    """
 
     model: str
     version: int
-    logged_model_id: str
-    manifest_digest: str
+    logged_model_id: str | None
+    manifest_digest: str | None
+    source: str
     run_id: str | None
     status: str
     stage: str
@@ -180,7 +184,7 @@ class AliasMove(msgspec.Struct, frozen=True):
 
 class VersionDetail(msgspec.Struct, frozen=True):
     version: VersionView
-    logged_model: LoggedModelView
+    logged_model: LoggedModelView | None
     card: Card
     alias_moves: list[AliasMove]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKeyConstraint, Index, Integer, Table, text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKeyConstraint, Index, Integer, Table, text
 
 from tilth.backends.sql import Document, Str, metadata
 
@@ -25,6 +25,8 @@ logged_model = Table(
     Column("size", BigInteger, nullable=False),
     Column("flavour", Str, nullable=False),
     Column("document", Document),
+    # The address that its files were taken from when a version was registered of it: no model that somebody logged.
+    Column("copied_from", Str),
     Column("deleted_at", BigInteger),
     Index("ix_logged_model_project_created", "project_id", "created", "id"),
     Index("ix_logged_model_run", "project_id", "source_run_id"),
@@ -102,8 +104,9 @@ model_version = Table(
     Column("model_id", Str, primary_key=True),
     Column("version", Integer, primary_key=True),
     Column("project_id", Str, nullable=False),
-    Column("logged_model_id", Str, nullable=False),
-    Column("manifest_digest", Str, nullable=False),
+    # NULL for a version whose files lie elsewhere: then `source` alone says where.
+    Column("logged_model_id", Str),
+    Column("manifest_digest", Str),
     Column("run_id", Str),
     Column("run_link", Str, nullable=False),
     Column("source", Str, nullable=False),
@@ -185,4 +188,101 @@ version_hold = Table(
     Column("alias", Str),
     ForeignKeyConstraint(["model_id", "version"], ["model_version.model_id", "model_version.version"]),
     Index("ix_version_hold_version", "model_id", "version"),
+)
+
+evaluation = Table(
+    # body: metrics, slices, latency and paired differences: read as a whole, never searched.
+    "evaluation",
+    metadata,
+    Column("id", Str, primary_key=True),
+    Column("project_id", Str, nullable=False),
+    Column("logged_model_id", Str),
+    Column("model_id", Str),
+    Column("version", Integer),
+    Column("name", Str, nullable=False),
+    Column("dataset", Str, nullable=False),
+    Column("dataset_digest", Str, nullable=False),
+    Column("rows_digest", Str, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("task", Str, nullable=False),
+    Column("body", Document, nullable=False),
+    Column("run_id", Str),
+    Column("scores_digest", Str),
+    Column("scores_size", BigInteger),
+    Column("created", BigInteger, nullable=False),
+    Column("creator_id", Str, nullable=False),
+    Column("creator_name", Str, nullable=False),
+    ForeignKeyConstraint(["model_id"], ["registered_model.id"]),
+    Index("ix_evaluation_version", "project_id", "model_id", "version", "id"),
+    Index("ix_evaluation_logged_model", "project_id", "logged_model_id", "id"),
+)
+
+gate = Table(
+    "gate",
+    metadata,
+    Column("id", Str, primary_key=True),
+    Column("project_id", Str, nullable=False),
+    Column("model_id", Str, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("expression", Str, nullable=False),
+    Column("evaluation", Str, nullable=False),
+    Column("aliases", Document, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("creator_id", Str, nullable=False),
+    Column("creator_name", Str, nullable=False),
+    # A removed gate keeps its row: its number stands in checks that were kept.
+    Column("removed", BigInteger),
+    ForeignKeyConstraint(["model_id"], ["registered_model.id"]),
+    Index("ux_gate_number", "model_id", "number", unique=True),
+)
+
+gate_check = Table(
+    "gate_check",
+    metadata,
+    Column("id", Str, primary_key=True),
+    Column("project_id", Str, nullable=False),
+    Column("model_id", Str, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("alias", Str, nullable=False),
+    Column("cause", Str, nullable=False),
+    Column("passed", Boolean, nullable=False),
+    Column("override_reason", Str, nullable=False),
+    Column("verdicts", Document, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("actor_id", Str, nullable=False),
+    Column("actor_name", Str, nullable=False),
+    ForeignKeyConstraint(["model_id"], ["registered_model.id"]),
+    Index("ix_gate_check_version", "project_id", "model_id", "version", "id"),
+)
+
+approval = Table(
+    "approval",
+    metadata,
+    Column("id", Str, primary_key=True),
+    Column("project_id", Str, nullable=False),
+    Column("model_id", Str, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("state", Str, nullable=False),
+    Column("comment", Str, nullable=False),
+    Column("requested", BigInteger, nullable=False),
+    Column("requester_id", Str, nullable=False),
+    Column("requester_name", Str, nullable=False),
+    Column("decision_comment", Str, nullable=False),
+    Column("decided", BigInteger),
+    Column("decider_id", Str),
+    Column("decider_name", Str, nullable=False),
+    ForeignKeyConstraint(["model_id"], ["registered_model.id"]),
+    Index("ix_approval_version", "project_id", "model_id", "version", "id"),
+)
+
+model_policy = Table(
+    # model_id empty: the policy of the project, for models without one of their own.
+    "model_policy",
+    metadata,
+    Column("project_id", Str, primary_key=True),
+    Column("model_id", Str, primary_key=True),
+    Column("free_aliases", Document, nullable=False),
+    Column("approval_for", Document, nullable=False),
+    Column("separate_duties", Boolean, nullable=False),
+    Column("updated", BigInteger, nullable=False),
 )

@@ -252,6 +252,8 @@ def _is_set(tx: Tx, project_id: ProjectId, target: ResolvedVersion, alias: str) 
 
 
 def _routes(target: ResolvedVersion) -> tuple[Route, ...]:
+    if target.logged_model_id is None or target.manifest_digest is None:
+        raise NotServable(target.model, target.version, target.unservable)
     return (Route(target.model_id, target.version, target.logged_model_id, target.manifest_digest),)
 
 

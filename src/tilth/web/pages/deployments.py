@@ -114,10 +114,10 @@ def latency_chart(deployment_id: str, workers: Sequence[WorkerStatus]) -> tuple[
 
 def _inputs(tx: Tx, project_id: str, found: DeploymentView) -> tuple[Column, ...]:
     try:
-        document = models.version_detail(tx, project_id, found.model, found.version).logged_model.document
+        logged = models.version_detail(tx, project_id, found.model, found.version).logged_model
     except (UnknownModel, UnknownVersion):
         return ()
-    return document.signature.inputs if document is not None else ()
+    return logged.document.signature.inputs if logged is not None and logged.document is not None else ()
 
 
 def _example_row(inputs: tuple[Column, ...]) -> dict[str, str | float | int | bool]:

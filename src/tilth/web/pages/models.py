@@ -129,7 +129,7 @@ async def version_page(request: Asked, access: AccessTo[None], name: FromPath[st
     detail, run, metrics, served_by = await access.read(ask)
     v, model_url = detail.version, project_url(project.name, "models", name)
     crumbs = [("Models", project_url(project.name, "models")), (name, model_url), (f"v{version}", "")]
-    document = detail.logged_model.document
+    document = detail.logged_model.document if detail.logged_model is not None else None
     return page(
         "version.html",
         await shell(request, access, "models", crumbs),
@@ -138,7 +138,7 @@ async def version_page(request: Asked, access: AccessTo[None], name: FromPath[st
         card=detail.card,
         warnings=list(dict.fromkeys([*v.warnings, *detail.card.warnings])),
         signature=document.signature if document is not None else None,
-        files=detail.logged_model.files,
+        files=detail.logged_model.files if detail.logged_model is not None else [],
         served_by=served_by,
         deployments_url=project_url(project.name, "deployments"),
         moves=detail.alias_moves,

@@ -23,15 +23,16 @@ from tilth.domains.models.actions.registry import (
     delete_model,
     delete_version,
     fill_card,
-    register_version,
     restore_model,
     restore_version,
 )
+from tilth.domains.models.actions.versions import add_version, move_to_stage, register_version
 
 __all__ = [
     "AliasMovedMeanwhile",
     "TooManyFiles",
     "add_file",
+    "add_version",
     "change_model",
     "change_version",
     "create_logged_model",
@@ -42,6 +43,7 @@ __all__ = [
     "fill_card",
     "give_up",
     "hold_version",
+    "move_to_stage",
     "register_version",
     "release_versions",
     "remove_alias",

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from tilth.backends.sql import Tx, outbox
+from tilth.backends.sql import Tx
 from tilth.core.actors import Actor
 from tilth.core.clock import now
 from tilth.core.ids import ProjectId, new_id
 from tilth.domains.audit.actions import record
 from tilth.domains.models.queries import logged, registry
-from tilth.domains.models.queries.registry import ModelVersion, RegisteredModel
+from tilth.domains.models.queries.registry import RegisteredModel
 from tilth.domains.models.rules import card as card_rules
 from tilth.domains.models.rules import naming
-from tilth.domains.models.types import ModelExists, ModelNotReady, ModelVersionRegistered, UnknownModel, VersionInUse
+from tilth.domains.models.types import ModelExists, UnknownModel, VersionInUse
 
 
 def create_model(
@@ -85,68 +85,6 @@ def _check_rename(tx: Tx, model: RegisteredModel, new_name: str) -> None:
         )
 
 
-def register_version(
-    tx: Tx,
-    actor: Actor,
-    project_id: ProjectId,
-    name: str,
-    logged_model_id: str,
-    *,
-    description: str = "",
-    tags: dict[str, str] | None = None,
-    again: bool = False,
-) -> ModelVersion:
-    """The next version of the model, which is made if there is none of that name. It seals what the logged model is.
-
-    A logged model that is a version of this model already gives that version, unless `again` asks for another number.
-    Raises UnknownLoggedModel, ModelNotReady, Invalid.
-    """
-    source = logged.lock_logged_model(tx, project_id, logged_model_id)
-    if source.status != "ready" or source.manifest_digest is None:
-        raise ModelNotReady(source.id, source.status)
-    if registry.model_or_none(tx, project_id, name) is None:
-        create_model(tx, actor, project_id, name)
-    model = registry.model_by_name(tx, project_id, name, lock=True)
-    known = None if again else registry.version_of_logged_model(tx, model, source.id)
-    if known is not None:
-        return registry.version_of(tx, model, known)
-    number, at = model.last_version + 1, now()
-    registry.update_model(tx, model, last_version=number, updated=at)
-    registry.insert_version(
-        tx,
-        {
-            "model_id": model.id,
-            "version": number,
-            "project_id": project_id,
-            "logged_model_id": source.id,
-            "manifest_digest": source.manifest_digest,
-            "run_id": source.source_run_id,
-            "run_link": "",
-            "source": f"models:/{source.id}",
-            "status": "ready",
-            "status_message": "",
-            "stage": "None",
-            "description": naming.check_text(description, "description"),
-            "created": at,
-            "updated": at,
-            "creator_id": actor.id,
-            "creator_name": actor.name,
-            "deleted_at": None,
-        },
-    )
-    registry.change_tags(tx, model, number, dict(naming.check_tags(tags or {})))
-    record(
-        tx,
-        actor,
-        "model_version.registered",
-        project_id=project_id,
-        thing=f"{name}/{number}",
-        detail={"logged_model": source.id, "manifest_digest": source.manifest_digest},
-    )
-    outbox.add(tx, ModelVersionRegistered(project_id, name, number, source.id, source.manifest_digest))
-    return registry.version_of(tx, model, number)
-
-
 def change_version(
     tx: Tx,
     actor: Actor,
@@ -207,7 +145,8 @@ def restore_version(tx: Tx, actor: Actor, project_id: ProjectId, name: str, vers
     """Raises UnknownModel, UnknownVersion (also for one that is not deleted), UnknownLoggedModel when its bytes are gone."""
     model = registry.model_by_name(tx, project_id, name, lock=True)
     found = registry.version_of(tx, model, version, deleted=True)
-    logged.logged_model_by_id(tx, project_id, found.logged_model_id)
+    if found.logged_model_id is not None:
+        logged.logged_model_by_id(tx, project_id, found.logged_model_id)
     registry.update_version(tx, model, version, deleted_at=None, updated=now())
     record(tx, actor, "model_version.restored", project_id=project_id, thing=f"{name}/{version}")
 

@@ -13,6 +13,7 @@ from tilth.domains.models.queries import facts, logged, registry
 from tilth.domains.models.queries.logged import LoggedModel
 from tilth.domains.models.queries.registry import Hold, RegisteredModel
 from tilth.domains.models.rules.card import CardFacts, Text, card_of, engine_of, warnings_of
+from tilth.domains.models.rules.sources import files_elsewhere
 from tilth.domains.models.tables import (
     card_field,
     model_alias,
@@ -89,7 +90,7 @@ def version_detail(tx: Tx, project_id: str, name: str, version: int) -> VersionD
     model = registry.model_by_name(tx, project_id, name)
     return VersionDetail(
         version=view,
-        logged_model=logged.logged_model_view(tx, project_id, view.logged_model_id),
+        logged_model=logged.logged_model_view(tx, project_id, view.logged_model_id) if view.logged_model_id else None,
         card=card(tx, project_id, name, version),
         alias_moves=[move for move in alias_moves(tx, model) if version in (move.previous, move.version)],
     )
@@ -99,7 +100,7 @@ def card(tx: Tx, project_id: str, name: str, version: int) -> Card:
     """Raises UnknownModel, UnknownVersion."""
     view = version_view(tx, project_id, name, version)
     model = registry.model_by_name(tx, project_id, name)
-    source = logged.logged_model_by_id(tx, project_id, view.logged_model_id)
+    source = logged.logged_model_by_id(tx, project_id, view.logged_model_id) if view.logged_model_id else None
     return card_of(
         CardFacts(
             model=name,
@@ -107,11 +108,12 @@ def card(tx: Tx, project_id: str, name: str, version: int) -> Card:
             description=view.description or model.description,
             created=Millis(view.created),
             creator=view.creator,
-            logged_model_id=source.id,
+            source=view.source,
+            logged_model_id=view.logged_model_id,
             manifest_digest=view.manifest_digest,
-            size=source.size,
-            params=logged.params_of(tx, project_id, source.id),
-            document=source.document,
+            size=source.size if source else 0,
+            params=logged.params_of(tx, project_id, source.id) if source else {},
+            document=source.document if source else None,
             run=facts.run_facts(tx, project_id, view.run_id),
             texts=_texts(tx, model, version),
         )
@@ -207,7 +209,7 @@ def _grouped(rows: Iterable[Any], key: Any) -> dict[Any, dict[str, str]]:
 
 
 def _version_views(tx: Tx, model: RegisteredModel, rows: Sequence[Any]) -> list[VersionView]:
-    sources = logged.logged_models_by_ids(tx, model.project_id, [row.logged_model_id for row in rows])
+    sources = logged.logged_models_by_ids(tx, model.project_id, [row.logged_model_id for row in rows if row.logged_model_id])
     aliases = registry.aliases_of(tx, model)
     holds = registry.holds_on(tx, model)
     tags = _grouped(
@@ -223,7 +225,8 @@ def _version_views(tx: Tx, model: RegisteredModel, rows: Sequence[Any]) -> list[
         lambda row: row.version,
     )
     return [
-        _version_view(model, row, sources.get(row.logged_model_id), aliases, holds, tags.get(row.version, {})) for row in rows
+        _version_view(model, row, sources.get(row.logged_model_id or ""), aliases, holds, tags.get(row.version, {}))
+        for row in rows
     ]
 
 
@@ -241,6 +244,7 @@ def _version_view(
         version=row.version,
         logged_model_id=row.logged_model_id,
         manifest_digest=row.manifest_digest,
+        source=row.source,
         run_id=row.run_id,
         status=row.status,
         stage=row.stage,
@@ -253,11 +257,17 @@ def _version_view(
         flavour=source.flavour if source else "",
         size=source.size if source else 0,
         engine=engine_of(document),
-        unservable=source.unservable if source else "its logged model was deleted",
+        unservable=_unservable(row, source),
         warnings=warnings_of(document),
         in_use_by=[hold.label for hold in holds if hold.version == row.version],
         compiled=list(document.compiled) if document else [],
     )
+
+
+def _unservable(row: Any, source: LoggedModel | None) -> str:
+    if row.logged_model_id is None:
+        return files_elsewhere(row.source)
+    return source.unservable if source is not None else "its logged model was deleted"
 
 
 def _texts(tx: Tx, model: RegisteredModel, version: int) -> dict[str, Text]:

@@ -10,6 +10,7 @@ from sqlalchemy import delete, func, insert, select, update
 
 from tilth.backends.sql import Tx, upsert
 from tilth.domains.models.queries.logged import logged_model_by_id
+from tilth.domains.models.rules.sources import files_elsewhere
 from tilth.domains.models.tables import (
     card_field,
     model_alias,
@@ -36,13 +37,17 @@ class RegisteredModel:
 
 @dataclass(frozen=True, slots=True)
 class ModelVersion:
-    """What a version is, without the words about it. Immutable from its registration on."""
+    """What a version is, without the words about it. Immutable from its registration on.
+
+    logged_model_id, manifest_digest: None for a version whose files lie elsewhere, at `source`.
+    """
 
     model_id: str
     version: int
-    logged_model_id: str
-    manifest_digest: str
+    logged_model_id: str | None
+    manifest_digest: str | None
     run_id: str | None
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +120,7 @@ def version_of(tx: Tx, model: RegisteredModel, version: int, *, deleted: bool = 
             model_version.c.logged_model_id,
             model_version.c.manifest_digest,
             model_version.c.run_id,
+            model_version.c.source,
         ).where(
             model_version.c.project_id == model.project_id,
             model_version.c.model_id == model.id,
@@ -124,7 +130,7 @@ def version_of(tx: Tx, model: RegisteredModel, version: int, *, deleted: bool = 
     )
     if row is None:
         raise UnknownVersion(model.name, version, newest_version(tx, model))
-    return ModelVersion(row.model_id, row.version, row.logged_model_id, row.manifest_digest, row.run_id)
+    return ModelVersion(row.model_id, row.version, row.logged_model_id, row.manifest_digest, row.run_id, row.source)
 
 
 def version_of_logged_model(tx: Tx, model: RegisteredModel, logged_model_id: str) -> int | None:
@@ -195,8 +201,10 @@ def resolve_in(tx: Tx, model: RegisteredModel, *, version: int | None = None, al
     """As `resolve`, for a model already at hand."""
     number = version if version is not None else _number_of(tx, model, alias)
     found = version_of(tx, model, number)
-    logged = logged_model_by_id(tx, model.project_id, found.logged_model_id)
-    return ResolvedVersion(model.id, model.name, number, found.logged_model_id, found.manifest_digest, logged.unservable)
+    why = files_elsewhere(found.source)
+    if found.logged_model_id is not None:
+        why = logged_model_by_id(tx, model.project_id, found.logged_model_id).unservable
+    return ResolvedVersion(model.id, model.name, number, found.logged_model_id, found.manifest_digest, why)
 
 
 def _number_of(tx: Tx, model: RegisteredModel, alias: str | None) -> int:
@@ -239,6 +247,20 @@ def update_version(tx: Tx, model: RegisteredModel, version: int, **changes: Any)
         )
         .values(**changes)
     )
+
+
+def archive_stage(tx: Tx, model: RegisteredModel, stage: str, *, but: int, at: int) -> list[int]:
+    """Versions that stand in the stage, all but one, become Archived. Their numbers, at most 1,000."""
+    standing = (
+        model_version.c.project_id == model.project_id,
+        model_version.c.model_id == model.id,
+        model_version.c.stage == stage,
+        model_version.c.version != but,
+        model_version.c.deleted_at.is_(None),
+    )
+    rows = tx.all(select(model_version.c.version).where(*standing).order_by(model_version.c.version).limit(MAX_ROWS))
+    tx.run(update(model_version).where(*standing).values(stage="Archived", updated=at))
+    return [row.version for row in rows]
 
 
 def put_alias(tx: Tx, model: RegisteredModel, alias: str, version: int, at: int) -> None:

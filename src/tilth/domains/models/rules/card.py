@@ -69,8 +69,9 @@ class CardFacts:
     description: str
     created: Millis
     creator: str
-    logged_model_id: str
-    manifest_digest: str
+    source: str
+    logged_model_id: str | None
+    manifest_digest: str | None
     size: int
     params: Mapping[str, str]
     document: ModelDocument | None
@@ -171,9 +172,10 @@ def _identity(facts: CardFacts) -> CardSection:
         "Description": facts.description,
         "Registered": f"{iso(facts.created)} by {facts.creator}",
         "Run": f"{facts.run.name} ({facts.run.id})" if facts.run else "",
-        "Logged model": facts.logged_model_id,
-        "Manifest digest": facts.manifest_digest,
-        "Size": f"{facts.size:,} bytes",
+        "Logged model": facts.logged_model_id or "",
+        "Files": f"elsewhere, at {facts.source}" if facts.logged_model_id is None else "",
+        "Manifest digest": facts.manifest_digest or "",
+        "Size": f"{facts.size:,} bytes" if facts.logged_model_id else "",
         "Framework": facts.document.flavour if facts.document else "",
     }
     return _section("model", "Model", known)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tilth.core.names import InvalidName, check_key, check_name
-from tilth.domains.models.types import InvalidModelName, ReservedAlias, TooLongText
+from tilth.domains.models.types import STAGES, InvalidModelName, ReservedAlias, TooLongText, UnknownStage
 
 MAX_ALIAS_CHARS = 255
 MAX_TAG_CHARS = 100_000
@@ -30,6 +30,14 @@ def check_alias(alias: str) -> str:
     if alias.lower() == "latest" or _VERSION_ALIAS.fullmatch(alias):
         raise ReservedAlias(alias)
     return alias
+
+
+def check_stage(stage: str) -> str:
+    """The stage as MLflow writes it; case is ignored. Raises UnknownStage."""
+    for known in STAGES:
+        if known.lower() == stage.lower():
+            return known
+    raise UnknownStage(stage)
 
 
 def check_tags(tags: dict[str, str]) -> dict[str, str]:
