@@ -269,7 +269,7 @@ def _bare(part: str) -> str:
 def _plain_value(token: _Token) -> tuple[str | int | float, bool]:
     if token.kind == "number":
         whole = token.text.lstrip("-").isdigit()
-        return (int(token.text) if whole and len(token.text) < 400 else float(token.text)), False
+        return (int(token.text) if whole and len(token.text) < 300 else float(token.text)), False
     quote = token.text[0]
     if token.kind == "text" or (quote == '"' and token.text[-1] == '"' and token.text.count('"') == 2):
         inner = token.text[1:-1]

@@ -1,8 +1,9 @@
 """The little language of run lists: `auc>0.7 params.depth=7 status=failed tags.team~"churn" maple`.
 
 Terms stand side by side (or joined by `and`); all must hold. A term is `[entity.]key operator value`, or a bare word, which is looked
-for in the run's name. Entities: metrics, params, tags, attributes; a bare key is an attribute if it is one, else a metric, param or tag.
-Operators: < <= > >= = != and ~ !~ (contains, without regard to case). Keys and values with odd characters stand in quotes.
+for in the run's name. Entities: metrics, params, tags, dataset (name, digest, context), attributes; a bare key is an attribute if it is
+one, else a metric, param or tag. Operators: < <= > >= = !=, ~ !~ (contains, without regard to case) and ^= (begins with). Keys and
+values with odd characters stand in quotes.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from typing import Literal, cast
 from tilth.domains.tracking.rules.batches import as_number
 from tilth.domains.tracking.types import STATUSES, InvalidOrder, InvalidRunFilter
 
-Entity = Literal["metric", "param", "tag", "attribute", "any"]
-Operator = Literal["<", "<=", ">", ">=", "=", "!=", "~", "!~"]
+Entity = Literal["metric", "param", "tag", "attribute", "dataset", "any"]
+Operator = Literal["<", "<=", ">", ">=", "=", "!=", "~", "!~", "^=", "like", "ilike", "in", "not_in", "is_null", "not_null"]
+ORDERED: frozenset[str] = frozenset(("<", "<=", ">", ">="))
 
 MAX_CHARS = 2000
 MAX_TERMS = 20
@@ -26,7 +28,9 @@ ENTITIES: dict[str, Entity] = {
     **dict.fromkeys(("params", "param", "parameters", "parameter"), "param"),
     **dict.fromkeys(("tags", "tag"), "tag"),
     **dict.fromkeys(("attributes", "attribute", "attr", "run"), "attribute"),
+    **dict.fromkeys(("datasets", "dataset"), "dataset"),
 }
+DATASET_KEYS = frozenset(("name", "digest", "context"))
 ATTRIBUTES = {
     "id": "id",
     "run_id": "id",
@@ -53,26 +57,32 @@ class Condition:
     """One term. text: the value as written; number: the value as a number, where the comparison is one of numbers.
 
     For attributes, key is the name of the field; moments are milliseconds, durations seconds.
+    like, ilike: text is a pattern with % and _ and no way to escape them. in, not_in: one of values, or none of them.
+    is_null: the run lacks the key, or the attribute is not set.
     """
 
     entity: Entity
     key: str
     operator: Operator
-    text: str
+    text: str = ""
     number: float | None = None
+    values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
+    """as_text: params are ordered by their text, also where they read as numbers."""
+
     entity: Entity
     key: str
     descending: bool
+    as_text: bool = False
 
 
 NEWEST_FIRST = Order("attribute", "started", True)
 
 _SPACE = re.compile(r"\s*")
-_REF = re.compile(r"""(?:([A-Za-z_]+)\.)?(?:"([^"]*)"|`([^`]*)`|([^\s<>=!~"'`()]+))\s*(<=|>=|==|!=|!~|<|>|=|~)\s*""")
+_REF = re.compile(r"""(?:([A-Za-z_]+)\.)?(?:"([^"]*)"|`([^`]*)`|([^\s<>=!~^"'`()]+))\s*(<=|>=|==|!=|!~|\^=|<|>|=|~)\s*""")
 _VALUE = re.compile(r""""((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|([^\s"'`()]+)""")
 _WORD = re.compile(r""""([^"]*)"|'([^']*)'|([^\s<>=!~"'`()]+)""")
 
@@ -110,7 +120,7 @@ def parse_order(text: str) -> Order:
     entity = ENTITIES.get(prefix.lower())
     if not dot or entity is None:
         return Order("metric", key, descending)
-    if not rest or (entity == "attribute" and rest not in ATTRIBUTES):
+    if not rest or entity == "dataset" or (entity == "attribute" and rest not in ATTRIBUTES):
         raise InvalidOrder(text)
     return Order(entity, ATTRIBUTES[rest] if entity == "attribute" else rest, descending)
 
@@ -159,12 +169,14 @@ def _resolved(text: str, ref: re.Match[str]) -> tuple[Entity, str]:
         if key not in ATTRIBUTES:
             raise InvalidRunFilter(f"no attribute {key!r}; there are {', '.join(sorted(ATTRIBUTES))}", text, ref.start())
         key = ATTRIBUTES[key]
+    if entity == "dataset" and key not in DATASET_KEYS:
+        raise InvalidRunFilter(f"no {key!r} of data sets; there are {', '.join(sorted(DATASET_KEYS))}", text, ref.start())
     return entity, key
 
 
 def _condition(text: str, at: int, value_at: int, entity: Entity, key: str, operator: Operator, written: str) -> Condition:
-    ordered = operator in ("<", "<=", ">", ">=")
-    contains = operator in ("~", "!~")
+    ordered = operator in ORDERED
+    contains = operator in ("~", "!~", "^=")
     if entity == "attribute" and key == "status" and not contains and written.lower() not in STATUSES:
         raise InvalidRunFilter(f"no status {written!r}; there are {', '.join(sorted(STATUSES))}", text, value_at)
     if entity == "attribute" and key == "status":
@@ -172,9 +184,9 @@ def _condition(text: str, at: int, value_at: int, entity: Entity, key: str, oper
     numeric = entity == "metric" or (entity == "attribute" and key in NUMBERS)
     if numeric and contains:
         raise InvalidRunFilter(f"{operator!r} searches text, but this is a number", text, at)
-    if ordered and (entity == "tag" or (entity == "attribute" and not numeric)):
+    if ordered and (entity in ("tag", "dataset") or (entity == "attribute" and not numeric)):
         raise InvalidRunFilter(f"{operator!r} compares numbers, but this is text: use =, !=, ~ or !~", text, at)
-    number = None if contains else _number(entity, key, written)
+    number = None if contains or entity == "dataset" else _number(entity, key, written)
     if number is None and (numeric or ordered):
         raise InvalidRunFilter(f"{written!r} is not a number" + (" or a date" if key in MOMENTS else ""), text, value_at)
     return Condition(entity, key, operator, written, number)
