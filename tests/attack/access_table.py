@@ -55,9 +55,15 @@ GET    /api/v1/p/{project:str}/models/{name:str}/versions/{version:int}/card    
 PUT    /api/v1/p/{project:str}/models/{name:str}/versions/{version:int}/card          developer   write
 GET    /api/v1/p/{project:str}/models/{name:str}/versions/{version:int}/card.md       viewer      read
 POST   /api/v1/p/{project:str}/models/{name:str}/versions/{version:int}/restore       maintainer  write
+GET    /api/v1/p/{project:str}/retention                                              viewer      read
+POST   /api/v1/p/{project:str}/retention                                              maintainer  write
+POST   /api/v1/p/{project:str}/retention/apply                                        maintainer  write
+DELETE /api/v1/p/{project:str}/retention/{rule_id:str}                                maintainer  write
 GET    /api/v1/p/{project:str}/runs                                                   viewer      read
 POST   /api/v1/p/{project:str}/runs                                                   developer   write
 DELETE /api/v1/p/{project:str}/runs/{run_id:str}                                      developer   write
+POST   /api/v1/p/{project:str}/runs/bulk                                              developer   write
+GET    /api/v1/p/{project:str}/runs/curves                                            viewer      read
 GET    /api/v1/p/{project:str}/runs/{run_id:str}                                      viewer      read
 PATCH  /api/v1/p/{project:str}/runs/{run_id:str}                                      developer   write
 GET    /api/v1/p/{project:str}/runs/{run_id:str}/artifacts                            viewer      read
@@ -82,6 +88,8 @@ GET    /api/v1/p/{project:str}/webhooks/{name:str}/deliveries                   
 POST   /api/v1/p/{project:str}/webhooks/{name:str}/deliveries/{delivery_id:str}/retry  maintainer  manage
 POST   /api/v1/p/{project:str}/webhooks/{name:str}/secret                             maintainer  manage
 POST   /api/v1/p/{project:str}/webhooks/{name:str}/test                               maintainer  manage
+GET    /api/v1/p/{project:str}/trash                                                  viewer      read
+POST   /api/v1/p/{project:str}/trash/empty                                            maintainer  write
 GET    /api/v1/plane/models/{logged_model_id:str}/files/{path:path}                   plane       plane
 GET    /api/v1/projects                                                               signed_in   read
 POST   /api/v1/projects                                                               member      manage
@@ -102,6 +110,8 @@ POST   /logout                                                                  
 GET    /p/{project:str}                                                               viewer      read
 GET    /p/{project:str}/audit                                                         maintainer  read
 POST   /p/{project:str}/audit/verify                                                  auditor     read
+GET    /p/{project:str}/compare                                                       viewer      read
+GET    /p/{project:str}/compare/values                                                viewer      read
 GET    /p/{project:str}/deployments                                                   viewer      read
 GET    /p/{project:str}/deployments/{name:str}                                        viewer      read
 POST   /p/{project:str}/deployments/{name:str}/delete                                 maintainer  write
@@ -114,7 +124,6 @@ GET    /p/{project:str}/models/{name:str}/versions/{version:int}                
 POST   /p/{project:str}/models/{name:str}/versions/{version:int}/aliases              maintainer  write
 POST   /p/{project:str}/models/{name:str}/versions/{version:int}/card                 developer   write
 POST   /p/{project:str}/models/{name:str}/versions/{version:int}/deploy               maintainer  write
-GET    /p/{project:str}/run-curves                                                    viewer      read
 GET    /p/{project:str}/runs                                                          viewer      read
 GET    /p/{project:str}/runs.csv                                                      viewer      read
 GET    /p/{project:str}/runs/{run_id:str}                                             viewer      read
@@ -130,6 +139,11 @@ GET    /p/{project:str}/search                                                  
 GET    /p/{project:str}/settings                                                      viewer      read
 POST   /p/{project:str}/settings/description                                          maintainer  manage
 POST   /p/{project:str}/settings/members                                              owner       manage
+GET    /p/{project:str}/webhooks                                                      maintainer  read
+POST   /p/{project:str}/webhooks                                                      maintainer  manage
+GET    /p/{project:str}/webhooks/{name:str}                                           maintainer  read
+POST   /p/{project:str}/webhooks/{name:str}/change                                    maintainer  manage
+POST   /p/{project:str}/webhooks/{name:str}/retry                                     maintainer  manage
 GET    /settings/projects                                                             signed_in   read
 POST   /settings/projects                                                             member      manage
 GET    /settings/tokens                                                               signed_in   read

@@ -74,6 +74,7 @@ def _state(system: System) -> dict[str, Any]:
         GATE: system.gate,
         DATABASE: system.database,
         "tilth_blobs": system.blobs,
+        "tilth_doorkeeper": system.doorkeeper,
         "tilth_settings": system.settings,
         "tilth_publisher": system.publisher,
         "tilth_statuses": system.statuses,
@@ -84,4 +85,5 @@ def _state(system: System) -> dict[str, Any]:
         alerts.RECEIVERS: system.receivers,
         "tilth_max_artifact_bytes": system.settings.max_artifact_bytes,
         "tilth_heartbeat_timeout_s": system.settings.heartbeat_timeout_s,
+        "tilth_trash_days": system.settings.trash_days,
     }

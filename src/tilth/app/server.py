@@ -22,6 +22,8 @@ from tilth.app.wiring import System
 from tilth.core.clock import HOUR, Millis
 from tilth.domains.audit import jobs as audit
 from tilth.domains.identity.queries import writes as identity
+from tilth.domains.models.actions.trash import empty_all
+from tilth.domains.tracking.actions.rounds import apply_all_rules
 from tilth.domains.tracking.jobs import HeartbeatSweep, sweep_uploads
 
 log = logging.getLogger("tilth.app")
@@ -132,6 +134,8 @@ def jobs(system: System) -> list[Job]:
         Job("send webhooks", system.webhooks.send_due, every_s=1.0, wake=waker(system, "webhooks")),
         Job("forget old webhook messages", system.webhooks.drop_old, every_s=3600.0),
         Job("drop uploads left alone", lambda: sweep_uploads(database, clock), every_s=600.0),
+        Job("apply retention rules", lambda: apply_all_rules(database, clock), every_s=3600.0, first_after_s=60.0),
+        Job("empty the trash", lambda: empty_all(database, clock, settings.trash_days), 3600.0, waker(system, "trash")),
         Job("collect unused bytes", lambda: collect(database, system.blobs, clock, grace), every_s=3600.0),
     ]
 

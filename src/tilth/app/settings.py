@@ -41,6 +41,7 @@ class Settings:
     0 is one per core. control_processes: more than 1 needs PostgreSQL. database_url: `postgresql://...`, empty is SQLite in the home.
     blobs_location: `s3://bucket/prefix`, empty is `blobs/` in the home. max_artifact_bytes: largest file of a run or model.
     grace_period_h: hours an unused blob is kept before it is collected, at least 1. heartbeat_timeout_s: silence after which a run is lost.
+    trash_days: days that deleted runs and models can be restored; then they are gone for good.
     tls_cert, tls_key: PEM files. trusted_proxies: addresses or networks whose X-Forwarded-* headers are believed.
     allowed_hosts: Host headers accepted besides the loopback names.
     webhook_networks: private addresses or networks that webhooks may reach. project_name: the project made at first start.
@@ -58,11 +59,13 @@ class Settings:
     max_artifact_bytes: int = 10_000_000_000
     grace_period_h: float = 24.0
     heartbeat_timeout_s: float = 60.0
+    trash_days: int = 30
     log_level: str = "info"
     tls_cert: str = ""
     tls_key: str = ""
     trusted_proxies: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
+    requests_per_second: float = 10_000.0
     webhook_networks: tuple[str, ...] = ()
     project_name: str = "default"
 
@@ -122,6 +125,8 @@ def check(settings: Settings) -> Settings:
         )
     _bounded("grace_period_h", settings.grace_period_h, 1, 24 * 365)
     _bounded("heartbeat_timeout_s", settings.heartbeat_timeout_s, 5, 86_400)
+    _bounded("trash_days", settings.trash_days, 0, 36_500)
+    _bounded("requests_per_second", settings.requests_per_second, 0, 1_000_000)
     if settings.log_level not in LOG_LEVELS:
         raise InvalidSettings(f"log_level is {settings.log_level!r}; it must be one of {', '.join(LOG_LEVELS)}")
     _check_database(settings)

@@ -54,6 +54,10 @@ class Permission(StrEnum):
     USER_READ = "user.read"
     USER_MANAGE = "user.manage"
     LOGIN_LINK = "login_link.create"
+    SESSION_READ = "session.read"
+    SESSION_END = "session.end"
+    PASSWORD_CHANGE = "password.change"
+    COMMENT_WRITE = "comment.write"
 
     AUDIT_READ = "audit.read"
     AUDIT_READ_ALL = "audit.read_all"
@@ -63,6 +67,8 @@ class Permission(StrEnum):
     RUN_READ = "run.read"
     RUN_WRITE = "run.write"
     RUN_DELETE = "run.delete"
+    RUN_IMPORT = "run.import"
+    RETENTION_MANAGE = "retention.manage"
 
     MODEL_READ = "model.read"
     MODEL_WRITE = "model.write"
@@ -106,6 +112,10 @@ NEEDS: dict[Permission, Needs] = {
     Permission.USER_READ: Needs("read", org_role=OrgRole.AUDITOR),
     Permission.USER_MANAGE: Needs("manage", org_role=OrgRole.ADMIN),
     Permission.LOGIN_LINK: Needs("manage"),
+    Permission.SESSION_READ: Needs("read"),
+    Permission.SESSION_END: Needs("manage"),
+    Permission.PASSWORD_CHANGE: Needs("manage"),
+    Permission.COMMENT_WRITE: Needs("write", Role.VIEWER),
     Permission.AUDIT_READ: Needs("read", Role.MAINTAINER),
     Permission.AUDIT_READ_ALL: Needs("read", org_role=OrgRole.AUDITOR),
     Permission.SYSTEM_READ: Needs("read", org_role=OrgRole.AUDITOR),
@@ -113,6 +123,8 @@ NEEDS: dict[Permission, Needs] = {
     Permission.RUN_READ: Needs("read", Role.VIEWER),
     Permission.RUN_WRITE: Needs("write", Role.DEVELOPER),
     Permission.RUN_DELETE: Needs("write", Role.DEVELOPER),
+    Permission.RUN_IMPORT: Needs("write", Role.MAINTAINER),
+    Permission.RETENTION_MANAGE: Needs("write", Role.MAINTAINER),
     Permission.MODEL_READ: Needs("read", Role.VIEWER),
     Permission.MODEL_WRITE: Needs("write", Role.DEVELOPER),
     Permission.MODEL_DELETE: Needs("write", Role.MAINTAINER),

@@ -13,7 +13,7 @@ from tilth.core.ids import ProjectId, new_id
 from tilth.core.names import check_name
 from tilth.domains.audit.actions import record
 from tilth.domains.tracking.actions.experiments import experiment_for_run
-from tilth.domains.tracking.queries import changes, hot
+from tilth.domains.tracking.queries import changes, hot, purging
 from tilth.domains.tracking.rules.batches import check_moment, check_params, check_tags
 from tilth.domains.tracking.rules.names import invented_name
 from tilth.domains.tracking.types import (
@@ -179,6 +179,9 @@ def _is_repeated(tx: Tx, actor: Actor, project_id: ProjectId, run_id: str) -> bo
         raise InvalidBatch(f"run id {run_id[:80]!r} is not 32 hexadecimal digits; leave `id` out to get one")
     owner = changes.run_owner_across_projects(tx, run_id)
     if owner is None:
+        if purging.is_purged(tx, run_id):
+            # Rows of the run that had this id are still being removed, and would take those of a new one along.
+            raise RunIdTaken(run_id)
         return False
     if owner.project_id != project_id or owner.user_id != actor.id or owner.deleted_at is not None:
         raise RunIdTaken(run_id)

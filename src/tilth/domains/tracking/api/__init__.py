@@ -1,7 +1,7 @@
 """Our own API of experiments, runs and artifacts."""
 
-from tilth.domains.tracking.api import artifacts, experiments, runs, uploads
+from tilth.domains.tracking.api import artifacts, care, curves, experiments, runs, uploads
 
-routes = [*experiments.routes, *runs.routes, *artifacts.routes, *uploads.routes]
+routes = [*experiments.routes, *curves.routes, *runs.routes, *artifacts.routes, *care.routes, *uploads.routes]
 
 __all__ = ["routes"]
