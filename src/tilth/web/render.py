@@ -18,8 +18,8 @@ from tilth.web.statics import static_url
 Tone = Literal["run", "ok", "bad", "warn", ""]
 
 TONES: dict[str, Tone] = {
-    "running": "run", "loading": "run", "starting": "run", "deploying": "run", "pending": "run",
-    "finished": "ok", "succeeded": "ok", "live": "ok", "ready": "ok", "passed": "ok", "active": "ok", "intact": "ok",
+    "running": "run", "loading": "run", "starting": "run", "deploying": "run", "pending": "run", "waiting": "run",
+    "finished": "ok", "succeeded": "ok", "live": "ok", "ready": "ok", "passed": "ok", "active": "ok", "intact": "ok", "delivered": "ok",
     "failed": "bad", "refused": "bad", "broken": "bad", "damaged": "bad", "down": "bad",
     "lost": "warn", "stale": "warn", "degraded": "warn", "expired": "warn", "missing": "warn", "killed": "warn",
     "unserved": "warn", "held back": "warn", "slow": "warn",

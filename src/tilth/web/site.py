@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from tilth.web.pages import artifacts, audit, deployments, entry, models, overview, run, run_values, runs, settings
+from tilth.web.pages import (
+    artifacts,
+    audit,
+    compare,
+    deployments,
+    entry,
+    models,
+    overview,
+    run,
+    run_values,
+    runs,
+    settings,
+    webhooks,
+)
 from tilth.web.statics import static_file
 
 routes: list[Any] = [
@@ -13,10 +26,12 @@ routes: list[Any] = [
     *overview.routes,
     *runs.routes,
     *run_values.routes,
+    *compare.routes,
     *run.routes,
     *artifacts.routes,
     *models.routes,
     *deployments.routes,
     *audit.routes,
     *settings.routes,
+    *webhooks.routes,
 ]

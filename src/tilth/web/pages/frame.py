@@ -24,7 +24,12 @@ DONE = {
     "restored": "Restored.",
     "revoked": "Revoked. Programs that use it are refused within 5 seconds.",
     "removed": "Removed.",
+    "password": "Your password is changed. Other browsers are signed out.",
+    "ended": "That browser is signed out.",
+    "commented": "Your comment is there.",
+    "read": "All mentions are marked as read.",
     "alias": "The alias is set.",
+    "sent": "On its way. Reload in a moment to see what came of it.",
     "deploying": "Deploying. The model servers acknowledge the new generation below.",
 }
 """What a form may say on the page that follows. Only these words travel in the address, so a link cannot put words in Tilth's mouth."""
@@ -48,6 +53,10 @@ class Form:
     def text(self, name: str) -> str:
         """Trimmed; empty when the field is not there. Browsers send line ends as CR LF; Tilth keeps LF."""
         return (self._fields.get(name) or [""])[-1].replace("\r\n", "\n").strip()
+
+    def exact(self, name: str) -> str:
+        """As it was typed: a blank may be part of a password."""
+        return (self._fields.get(name) or [""])[-1]
 
     def many(self, name: str) -> list[str]:
         return self._fields.get(name, [])
