@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-_LOWER = re.compile(
-    r"(loss|error|err|rmse|mse|mae|mape|brier|nll|perplexity|wer|cer|latency|duration|time|seconds|_ms|_s|psi|drift|deviance)$",
-    re.IGNORECASE,
-)
+from tilth.core.metric_direction import lower_is_better as lower_is_better
+
 _PARTS = re.compile(
     r"(?:^|(?<=[_/.\- ]))(train|training|val|valid|validation|test|eval|evaluation|dev|holdout)(?=[_/.\- ]|$)", re.IGNORECASE
 )
@@ -29,10 +27,6 @@ _HEADLINES = (
     "brier",
     "loss",
 )
-
-
-def lower_is_better(key: str) -> bool:
-    return _LOWER.search(key) is not None
 
 
 def is_system(key: str) -> bool:

@@ -7,6 +7,9 @@ from tilth.domains.models.actions.aliases import (
     remove_alias,
     set_alias,
 )
+from tilth.domains.models.actions.approvals import decide_approval, request_approval
+from tilth.domains.models.actions.evaluations import evaluate_logged_model, evaluate_version, keep_scores
+from tilth.domains.models.actions.gates import add_gate, check_gates, remove_gate, set_policy
 from tilth.domains.models.actions.logged import (
     TooManyFiles,
     add_file,
@@ -32,24 +35,33 @@ __all__ = [
     "AliasMovedMeanwhile",
     "TooManyFiles",
     "add_file",
+    "add_gate",
     "add_version",
     "change_model",
     "change_version",
+    "check_gates",
     "create_logged_model",
     "create_model",
+    "decide_approval",
     "delete_logged_model",
     "delete_model",
     "delete_version",
+    "evaluate_logged_model",
+    "evaluate_version",
     "fill_card",
     "give_up",
     "hold_version",
+    "keep_scores",
     "move_to_stage",
     "register_version",
     "release_versions",
     "remove_alias",
+    "remove_gate",
+    "request_approval",
     "restore_model",
     "restore_version",
     "seal",
     "set_alias",
+    "set_policy",
     "tag_logged_model",
 ]

@@ -8,6 +8,7 @@ from tilth.core.clock import now
 from tilth.core.errors import Conflict
 from tilth.core.ids import ProjectId, new_id
 from tilth.domains.audit.actions import record
+from tilth.domains.models.actions.gates import admit_to_alias, check_reason
 from tilth.domains.models.queries import registry
 from tilth.domains.models.queries.registry import RegisteredModel
 from tilth.domains.models.rules import naming
@@ -19,13 +20,23 @@ class AliasMovedMeanwhile(Conflict):
 
 
 def set_alias(
-    tx: Tx, actor: Actor, project_id: ProjectId, name: str, alias: str, version: int, *, expected: int | None = None
+    tx: Tx,
+    actor: Actor,
+    project_id: ProjectId,
+    name: str,
+    alias: str,
+    version: int,
+    *,
+    expected: int | None = None,
+    override_reason: str | None = None,
 ) -> int | None:
     """Lets `alias` name `version`; the version it named before, None if it is new. Setting what is set changes nothing.
 
-    expected: the version it must name now (0: none), else AliasMovedMeanwhile. Raises UnknownModel, UnknownVersion, ReservedAlias.
+    expected: the version it must name now (0: none), else AliasMovedMeanwhile. override_reason: why an owner sets it in spite of
+    gates and approvals. Raises UnknownModel, UnknownVersion, ReservedAlias, GateFailed, NotApproved, ReasonMissing.
     """
     naming.check_alias(alias)
+    reason = check_reason(override_reason) if override_reason is not None else None
     model = registry.model_by_name(tx, project_id, name, lock=True)
     registry.version_of(tx, model, version)
     previous = registry.alias_version(tx, model, alias)
@@ -34,6 +45,7 @@ def set_alias(
             f"alias {alias!r} of model {name!r} names {_named(previous)} by now, not {_named(expected or None)}; look again, then decide"
         )
     if previous != version:
+        admit_to_alias(tx, actor, model, version, alias, reason)
         at = now()
         registry.put_alias(tx, model, alias, version, at)
         _moved(tx, actor, model, alias, previous, version, at)

@@ -15,6 +15,7 @@ from tilth.core.ids import ProjectId, new_logged_model_id
 from tilth.core.killpoints import reach
 from tilth.core.names import check_artifact_path, check_name
 from tilth.domains.audit.actions import record
+from tilth.domains.models.actions.evaluations import forget_evaluations
 from tilth.domains.models.queries import facts, logged
 from tilth.domains.models.queries.logged import LoggedModel
 from tilth.domains.models.rules import naming
@@ -157,6 +158,7 @@ def delete_logged_model(tx: Tx, actor: Actor, project_id: ProjectId, logged_mode
     model = logged.lock_logged_model(tx, project_id, logged_model_id)
     _refuse_while_registered(tx, model)
     _release(tx, project_id, model, logged.files_of(tx, project_id, model.id))
+    forget_evaluations(tx, project_id, model.id)
     logged.update_logged_model(tx, project_id, model.id, deleted_at=now())
     record(tx, actor, "logged_model.deleted", project_id=project_id, thing=model.id, detail={"name": model.name})
 
