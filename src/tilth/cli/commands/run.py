@@ -8,6 +8,7 @@ import click
 
 from tilth.cli.caller import Caller, shared
 from tilth.cli.client import Api
+from tilth.cli.commands.run_bulk import archive_runs, delete_runs, move_runs, restore_runs, tag_runs, unarchive_runs
 
 COLUMNS = ("id", "name", "experiment", "status", "started", "ended", "user_name")
 
@@ -66,26 +67,8 @@ def show_run(caller: Caller, run_id: str) -> None:
         click.echo(f"\n{click.style('error', bold=True)}\n{found['error']}")
 
 
-@run.command("delete", epilog="\b\nExample:\n  tilth run delete RUN_ID RUN_ID\n")
-@click.argument("run_ids", nargs=-1, required=True)
-@shared()
-def delete_runs(caller: Caller, run_ids: tuple[str, ...]) -> None:
-    """Delete runs; `tilth run restore` takes them back."""
-    with Api(caller.target()) as api:
-        for run_id in run_ids:
-            api.call("DELETE", api.in_project("runs", run_id))
-    caller.done(f"deleted {', '.join(run_ids)}", {"deleted": run_ids})
-
-
-@run.command("restore", epilog="\b\nExample:\n  tilth run restore RUN_ID\n")
-@click.argument("run_ids", nargs=-1, required=True)
-@shared()
-def restore_runs(caller: Caller, run_ids: tuple[str, ...]) -> None:
-    """Take deleted runs back."""
-    with Api(caller.target()) as api:
-        for run_id in run_ids:
-            api.call("POST", api.in_project("runs", run_id, "restore"))
-    caller.done(f"restored {', '.join(run_ids)}", {"restored": run_ids})
+for command in (archive_runs, unarchive_runs, delete_runs, restore_runs, tag_runs, move_runs):
+    run.add_command(command)
 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:
