@@ -7,7 +7,9 @@ import logging
 
 from tilth.backends.sql import Database, Tx
 from tilth.core.actors import Actor, ActorKind
+from tilth.core.buckets import Buckets
 from tilth.core.clock import Clock, Millis, monotonic
+from tilth.core.errors import TooMany
 from tilth.core.ids import ProjectId
 from tilth.core.names import SLUG
 from tilth.domains.audit import actions as audit
@@ -24,40 +26,62 @@ MEMORY_S = 2.0
 MAX_REMEMBERED = 10_000
 
 
+class TooManyRequests(TooMany):
+    def __init__(self, name: str, wait_s: float) -> None:
+        super().__init__(
+            f"{name!r} sends more requests than the setting requests_per_second allows: send several values in one request, "
+            "or ask whoever runs this server",
+            wait_s,
+        )
+
+
 class DatabaseGate:
     """Implements `tilth.guard.Gate` over identity's tables."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, requests_per_second: float = 0.0) -> None:
+        """requests_per_second: of each principal, to this process; twice as many at once. 0: as many as come."""
         self._database = database
         self._clock = clock
+        self._pace = Buckets(requests_per_second, 2 * requests_per_second) if requests_per_second else None
         self._principals: dict[tuple[str, str, str], tuple[float, Principal]] = {}
         self._projects: dict[str, tuple[float, ProjectRef | None]] = {}
         self._refused: dict[tuple[str, str, str], float] = {}
-        self._used: dict[str, Millis] = {}
+        self._used: dict[tuple[str, str], Millis] = {}
+        self._seen: dict[str, Millis] = {}
         self._unawaited: set[asyncio.Future[None]] = set()
 
     async def authenticate(self, credentials: Credentials) -> Principal:
-        """A token goes before a session. Raises BadCredentials."""
+        """A token goes before a session. Raises BadCredentials, TooManyRequests."""
         kind, secret = ("token", credentials.token) if credentials.token is not None else ("session", credentials.session or "")
         key = (kind, secret, credentials.address)
         known = self._principals.get(key)
         if known is not None and monotonic() - known[0] < MEMORY_S:
-            return known[1]
+            return self._paced(known[1])
         if kind == "token" and not looks_like_token(secret):
-            raise BadCredentials("this is no Tilth token (they look like tilth_xxxxxxxx_...): `tilth env` prints yours")
+            raise BadCredentials(
+                "this is no Tilth token (they look like tilth_xxxxxxxx_...): `tilth env` prints yours. A password is good on the "
+                "sign-in page only; programs use a token, also as the password of Basic credentials"
+            )
         found = await self._database.read(lambda tx: self._find(tx, kind, secret, credentials.address))
         if found is None:
             raise BadCredentials(
                 "this token is unknown, expired or revoked: make another with `tilth token create`"
                 if kind == "token"
-                else "this session has ended: `tilth open` starts a new one"
+                else "this session has ended: sign in again, or open the pages with `tilth open`"
             )
         if len(self._principals) >= MAX_REMEMBERED:
             self._principals.clear()
         self._principals[key] = (monotonic(), found)
-        if kind == "token":
-            self._used[found.actor.via.partition(":")[2]] = self._clock()
-        return found
+        moment = self._clock()
+        self._used[(kind, found.actor.via.partition(":")[2])] = moment
+        self._seen[found.actor.id] = moment
+        return self._paced(found)
+
+    def _paced(self, principal: Principal) -> Principal:
+        wait = self._pace.take(principal.actor.id, monotonic()) if self._pace is not None else 0.0
+        if wait:
+            raise TooManyRequests(principal.actor.name, wait)
+        return principal
 
     def _find(self, tx: Tx, kind: str, secret: str, address: str) -> Principal | None:
         digest, now = secret_digest(secret), self._clock()
@@ -137,10 +161,17 @@ class DatabaseGate:
             log.error("a refusal could not be written into the audit trail: %s", error)
 
     async def write_last_used(self) -> None:
-        """Notes when tokens were last used. Called every few seconds, so that a request never waits for it."""
+        """Notes when tokens, sessions and principals were last seen. Called every few seconds: a request never waits for it."""
         used, self._used = self._used, {}
+        seen, self._seen = self._seen, {}
+
+        def note(tx: Tx) -> None:
+            writes.touch_tokens(tx, {id_: at for (kind, id_), at in used.items() if kind == "token"})
+            writes.touch_sessions(tx, {id_: at for (kind, id_), at in used.items() if kind == "session"})
+            writes.touch_principals(tx, seen)
+
         if used:
-            await self._database.write(lambda tx: writes.touch_tokens(tx, used))
+            await self._database.write(note)
 
 
 def _actor_kind(found: queries.CredentialRow) -> ActorKind:

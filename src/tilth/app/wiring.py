@@ -19,6 +19,7 @@ from tilth.domains.alerts import actions as alerts
 from tilth.domains.alerts.jobs import WebhookSender
 from tilth.domains.audit.jobs import Checkpoints
 from tilth.domains.identity import queries as identity
+from tilth.domains.identity.actions import Doorkeeper
 from tilth.domains.identity.types import ProjectCreated
 from tilth.domains.models.types import AliasMoved, ModelVersionRegistered
 from tilth.domains.serving import actions as serving
@@ -38,6 +39,7 @@ class System:
     database: Database
     blobs: Blobs
     gate: DatabaseGate
+    doorkeeper: Doorkeeper
     dispatcher: outbox.Dispatcher
     publisher: PlanePublisher
     statuses: StatusReader
@@ -63,7 +65,8 @@ def build(settings: Settings, *, control_url: str, serve_url: str, clock: Clock 
         clock=clock,
         database=database,
         blobs=blobs,
-        gate=DatabaseGate(database, clock),
+        gate=DatabaseGate(database, clock, settings.requests_per_second),
+        doorkeeper=Doorkeeper(database, settings.control_processes),
         dispatcher=outbox.Dispatcher(database, subscriptions(database), clock),
         publisher=PlanePublisher(database, settings.home, clock, control_url, tokens=lambda tx: plane_tokens(tx, clock)),
         statuses=StatusReader(settings.home, clock),

@@ -202,3 +202,14 @@ def bar_width(value: float | None, low: float, high: float) -> int:
         return 100
     share = min(max((value - low) / (high - low), 0.0), 1.0)
     return max(5, round((0.1 + 0.9 * share) * 20) * 5)
+
+
+_BROWSERS = (("Edg", "Edge"), ("OPR", "Opera"), ("Firefox", "Firefox"), ("Chrom", "Chrome"), ("Safari", "Safari"))
+_SYSTEMS = (("Windows", "Windows"), ("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Mac OS", "macOS"), ("Linux", "Linux"))
+
+
+def browser(user_agent: str) -> str:
+    """`Firefox on Linux`; of a program its first word."""
+    name = next((name for mark, name in _BROWSERS if mark in user_agent), user_agent.partition("/")[0][:40])
+    system = next((name for mark, name in _SYSTEMS if mark in user_agent), "")
+    return f"{name} on {system}" if name and system else name or "unknown"

@@ -47,7 +47,10 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """What stands around every page. active: key of the navigation entry; projects: names of those that the reader belongs to."""
+    """What stands around every page. active: key of the navigation entry; projects: names of those that the reader belongs to.
+
+    sees_users: whether the page Users is for this reader. mentions: how many the reader has not looked at.
+    """
 
     who: str
     crumbs: Sequence[Crumb]
@@ -57,6 +60,8 @@ class Shell:
     search: str = ""
     notice: Notice | None = None
     by_session: bool = False
+    sees_users: bool = False
+    mentions: int = 0
 
 
 def environment() -> Environment:
@@ -89,6 +94,7 @@ def environment() -> Environment:
         "counted",
         "machine_metric",
         "sentence",
+        "browser",
     ):
         built.filters[name] = getattr(formatting, name)
     built.filters["markdown"] = to_html

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tilth.web.pages import (
+    account,
     artifacts,
     audit,
     compare,
@@ -12,6 +13,7 @@ from tilth.web.pages import (
     entry,
     models,
     overview,
+    people,
     run,
     run_values,
     runs,
@@ -33,5 +35,7 @@ routes: list[Any] = [
     *deployments.routes,
     *audit.routes,
     *settings.routes,
+    *people.routes,
+    *account.routes,
     *webhooks.routes,
 ]

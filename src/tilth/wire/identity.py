@@ -42,13 +42,26 @@ class SetMember(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     role: str
 
 
+class AccessAnswer(msgspec.Struct, frozen=True):
+    """Whether somebody may do something in a project, and why."""
+
+    principal: str
+    permission: str
+    allowed: bool
+    why: str
+
+
 class UserView(msgspec.Struct, frozen=True):
+    """last_seen: when any credential of theirs was last used, a few seconds late."""
+
     id: str
     name: str
     kind: str
     org_role: str
     active: bool
     created: int
+    last_seen: int | None = None
+    has_password: bool = False
 
 
 class CreateUser(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -116,6 +129,50 @@ class LoginLink(msgspec.Struct, frozen=True):
 
     url: str
     expires: int
+
+
+class SetUpLink(msgspec.Struct, frozen=True):
+    """Where a person chooses a password. Good once, until `expires`; shown to nobody again."""
+
+    name: str
+    url: str
+    expires: int
+
+
+class SignIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: Annotated[str, Meta(max_length=200)]
+    password: Annotated[str, Meta(max_length=1000)]
+
+
+class SignedIn(msgspec.Struct, frozen=True):
+    """The session itself is in the cookie that comes with this answer."""
+
+    id: str
+    name: str
+    expires: int
+
+
+class SessionView(msgspec.Struct, frozen=True):
+    """A browser that is signed in. current: the one that asks."""
+
+    id: str
+    created: int
+    expires: int
+    address: str
+    browser: str
+    last_used: int | None
+    current: bool
+
+
+class SessionsEnded(msgspec.Struct, frozen=True):
+    ended: int
+
+
+class ChangePassword(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """current: the password so far; empty for an account that has none yet."""
+
+    new: Annotated[str, Meta(max_length=1000)]
+    current: Annotated[str, Meta(max_length=1000)] = ""
 
 
 class AuditEventView(msgspec.Struct, frozen=True):

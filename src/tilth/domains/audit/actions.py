@@ -29,6 +29,13 @@ def record_refusal(tx: Tx, actor: Actor, route: str, permission: str, project_id
     queries.append(tx, _fields(actor, permission, "refused", project_id, route, {}), once=once)
 
 
+def record_failure(tx: Tx, actor: Actor, action: str, thing: str) -> None:
+    """Notes that somebody at `actor.address` tried `action` on `thing` in vain; at most once per action, thing, address and minute."""
+    once = content_address(canonical_json([action, thing, actor.address, now() // MINUTE]))
+    if not queries.known_once(tx, once):
+        queries.append(tx, _fields(actor, action, "refused", None, thing, {}), once=once)
+
+
 def _fields(
     actor: Actor, action: str, outcome: Outcome, project_id: str | None, thing: str, detail: dict[str, Any]
 ) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from tilth.core.clock import Millis
-from tilth.core.errors import Conflict, Denied, Invalid, NotFound, Unauthenticated
+from tilth.core.errors import Conflict, Denied, Invalid, NotFound, TooMany, Unauthenticated, Unavailable
 from tilth.core.events import Event
 from tilth.guard.permissions import OrgRole, Role, Scope
 
@@ -28,7 +28,7 @@ class Project:
 
 @dataclass(frozen=True, slots=True)
 class PrincipalRecord:
-    """A user or a service account."""
+    """A user or a service account. last_seen: of any of its credentials, a few seconds late."""
 
     id: str
     name: str
@@ -36,6 +36,8 @@ class PrincipalRecord:
     org_role: OrgRole
     active: bool
     created: Millis
+    last_seen: Millis | None = None
+    has_password: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,49 @@ class Token:
     expires: Millis
     last_used: Millis | None
     revoked: Millis | None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A browser that is signed in. browser: what it calls itself."""
+
+    id: str
+    principal_id: str
+    created: Millis
+    expires: Millis
+    address: str
+    browser: str
+    last_used: Millis | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPassword:
+    """What a sign-in needs to know of a user. hash: None if there is no password."""
+
+    principal_id: str
+    name: str
+    kind: PrincipalKind
+    active: bool
+    hash: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Where a sign-in comes from. old_secret: of the session that the browser still carries, which the new one replaces."""
+
+    address: str
+    browser: str = ""
+    old_secret: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StartedSession:
+    """secret: goes into the browser's cookie, and is kept nowhere."""
+
+    id: str
+    name: str
+    secret: str
+    expires: Millis
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,3 +161,36 @@ class BadCredentials(Unauthenticated):
 
 class LinkUsed(Unauthenticated):
     """A one-time login link that is unknown, used or too old."""
+
+
+class WeakPassword(Invalid):
+    """A new password that others would guess."""
+
+
+class WrongPassword(Unauthenticated):
+    """Name and password do not belong together. Says the same for a name that nobody has."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this name and this password do not belong together; an admin makes a new link with `tilth user reset NAME`"
+        )
+
+
+class TooManyAttempts(TooMany):
+    """Wrong passwords for one name or from one address at a rate at which nobody types."""
+
+
+class SignInBusy(Unavailable):
+    """More people sign in at this moment than the server has memory for."""
+
+
+class NotAPerson(Conflict):
+    """A service account was treated as somebody who signs in."""
+
+
+class NoSuchSession(NotFound):
+    """No session with this id that is the caller's own."""
+
+
+class UnknownPermission(Invalid):
+    """A word that names no permission."""

@@ -107,6 +107,7 @@ async def shell(
         search=search,
         notice=Notice(done) if done else None,
         by_session=principal.by_cookie,
+        sees_users=principal.may(Permission.USER_READ),
     )
 
 

@@ -11,12 +11,14 @@ from litestar.response import Redirect
 from tilth.backends.sql import Tx
 from tilth.core.errors import Invalid
 from tilth.domains.identity import actions, queries
-from tilth.guard import SCOPES, AccessTo, Permission, Role, get, post
+from tilth.domains.identity.rules import permission_named
+from tilth.guard import NEEDS, SCOPES, AccessTo, Permission, Role, get, post
 from tilth.web.commands import shown_command
 from tilth.web.pages.frame import Asked, back, curl, may, project_url, read_form, shell
 from tilth.web.render import page
 
 ROLE_WORDS = [role.word for role in Role]
+PERMISSION_WORDS = sorted(str(permission) for permission, needs in NEEDS.items() if needs.role is not None)
 
 
 class NotANumberOfDays(Invalid):
@@ -61,6 +63,8 @@ async def members_page(request: Asked, access: AccessTo[None]) -> Response[str]:
     known: list[str] = []
     if may(access, Permission.USER_READ):
         known = [user.name for user in await access.read(queries.principals_across_projects) if user.name not in inside][:200]
+    asked = (request.query_params.get("who", "").strip(), request.query_params.get("permission", ""))
+    answer = await _may(access, *asked) if all(asked) else None
     return page(
         "members.html",
         await shell(request, access, "members", [("Members and roles", "")]),
@@ -71,11 +75,19 @@ async def members_page(request: Asked, access: AccessTo[None]) -> Response[str]:
         may_manage=may(access, Permission.MEMBER_MANAGE),
         may_update=may(access, Permission.PROJECT_UPDATE),
         known=known,
+        permissions=PERMISSION_WORDS,
+        asked=asked,
+        answer=answer,
         snippets=[
             ("CLI", shown_command("tilth", "project", "show", project.name, "--json")),
             ("curl", curl(f"/api/v1/p/{project.name}/members")),
         ],
     )
+
+
+async def _may(access: AccessTo[None], who: str, word: str) -> tuple[bool, str]:
+    project, wanted = access.project, permission_named(word)
+    return await access.read(lambda tx: queries.explained(tx, project.id, project.name, who, wanted))
 
 
 @post("/p/{project:str}/settings/members", permission=Permission.MEMBER_MANAGE)
@@ -110,9 +122,7 @@ async def tokens_page(request: Asked, access: AccessTo[None]) -> Response[str]:
 async def create_token(request: Asked, access: AccessTo[None]) -> Response[str]:
     """Answers with the page itself instead of going back to it: the secret is shown once and stands in no address."""
     form = await read_form(request)
-    days = form.text("days") or "90"
-    if not (days.isascii() and days.isdigit() and 1 <= int(days[:6]) <= 365):
-        raise NotANumberOfDays(days)
+    days = days_of(form.text("days"))
     token, secret = await access.write(
         lambda tx: actions.create_token(
             tx,
@@ -120,7 +130,7 @@ async def create_token(request: Asked, access: AccessTo[None]) -> Response[str]:
             form.text("name"),
             scopes=form.many("scope"),
             project=form.text("project") or None,
-            expires_in_days=int(days),
+            expires_in_days=days,
         )
     )
     return await _tokens(request, access, {"name": token.name, "text": secret})
@@ -131,6 +141,14 @@ async def revoke_token(access: AccessTo[None], token_id: FromPath[str]) -> Redir
     await access.write(lambda tx: actions.revoke_token(tx, access.principal, token_id))
     access.forget()
     return back("/settings/tokens", "revoked")
+
+
+def days_of(text: str) -> int:
+    """Of a form's field; 90 if it is empty. Raises NotANumberOfDays."""
+    text = text or "90"
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 365):
+        raise NotANumberOfDays(text)
+    return int(text)
 
 
 async def _tokens(request: Asked, access: AccessTo[None], secret: dict[str, str] | None) -> Response[str]:

@@ -1,12 +1,11 @@
-"""Tokens, sessions and one-time links. Secrets are returned once, to the caller, and only their SHA-256 is kept."""
+"""Tokens. Secrets are returned once, to the caller, and only their SHA-256 is kept."""
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable
 
 from tilth.backends.sql import Tx
-from tilth.core.actors import SYSTEM, Actor
+from tilth.core.actors import SYSTEM
 from tilth.core.clock import DAY, Millis, now
 from tilth.core.ids import ProjectId, new_id
 from tilth.core.names import check_name
@@ -15,13 +14,11 @@ from tilth.domains.identity import queries
 from tilth.domains.identity.actions.projects import create_principal
 from tilth.domains.identity.queries import writes
 from tilth.domains.identity.rules import (
-    LOGIN_LINK_LIFE,
     MAX_TOKEN_LIFE,
-    SESSION_LIFE,
     check_hand_on,
     check_run_token,
-    check_sign_in,
     expiry,
+    is_admin,
     may_revoke,
     new_token_secret,
     scopes_named,
@@ -29,7 +26,7 @@ from tilth.domains.identity.rules import (
 )
 from tilth.domains.identity.types import (
     TOPIC,
-    LinkUsed,
+    BeyondOwnRights,
     NoSuchPrincipal,
     NoSuchProject,
     NoSuchToken,
@@ -59,9 +56,15 @@ def create_token(
     """
     check_name(name, "token")
     wanted = scopes_named(scopes)
-    owner_id = giver.actor.id if principal is None else queries.principal_named(tx, principal).id
+    owner = queries.principal_named(tx, principal) if principal is not None else None
+    owner_id = giver.actor.id if owner is None else owner.id
     project_id = _own_project(tx, giver, project) if project is not None else None
     check_hand_on(giver, wanted, project_id, own=owner_id == giver.actor.id)
+    if owner is not None and owner_id != giver.actor.id and owner.kind == "user" and owner.has_password:
+        raise BeyondOwnRights(
+            f"{owner.name!r} signs in with a password and makes tokens alone: nobody else can act with this user's rights. "
+            "For a program make a service account: `tilth user create NAME --service`"
+        )
     kind: TokenKind = "run" if run_id is not None else "personal"
     if run_id is not None:
         check_run_token(run_id, wanted, project_id)
@@ -72,6 +75,15 @@ def create_token(
     detail = {"name": name, "scopes": sorted(wanted), "expires": token.expires, "for": token.principal_name}
     audit.record(tx, giver.actor, "token.created", project_id=project_id, thing=token.id, detail=detail)
     return token, secret
+
+
+def readable_owner(tx: Tx, caller: Principal, name: str) -> str:
+    """Id of the principal whose tokens the caller may list: himself or, for an admin, a service account. Raises BeyondOwnRights."""
+    if name == caller.actor.name:
+        return caller.actor.id
+    if not is_admin(caller) or (owner := queries.principal_named(tx, name)).kind != "service":
+        raise BeyondOwnRights("you see your own tokens; an organisation admin also sees those of service accounts")
+    return owner.id
 
 
 def revoke_token(tx: Tx, caller: Principal, token_id: str) -> Token:
@@ -114,39 +126,6 @@ def renew_system_token(tx: Tx, principal: PrincipalRecord, kind: TokenKind, know
     token, secret = _add(tx, principal.id, kind, scopes, kind, SYSTEM.id, Millis(now() + MAX_TOKEN_LIFE), None, None)
     audit.record(tx, SYSTEM, "token.created", project_id=None, thing=token.id, detail={"name": kind, "for": principal.name})
     return secret
-
-
-def create_login_link(tx: Tx, giver: Principal) -> tuple[str, Millis]:
-    """(secret, expiry) of a link that signs its user in once. Raises BeyondOwnRights."""
-    check_sign_in(giver)
-    actor = giver.actor
-    secret, expires = secrets.token_urlsafe(32), Millis(now() + LOGIN_LINK_LIFE)
-    writes.add_login_link(tx, {"sha256": secret_digest(secret), "principal_id": actor.id, "expires": expires, "used": None})
-    audit.record(tx, actor, "login_link.created", project_id=None, thing=actor.name, detail={"expires": expires})
-    return secret, expires
-
-
-def sign_in_by_link(tx: Tx, secret: str, address: str) -> tuple[str, Millis]:
-    """(session secret, expiry). Raises LinkUsed."""
-    sha256, moment = secret_digest(secret), now()
-    link = queries.login_link_by_secret(tx, sha256)
-    if link is None or not writes.use_login_link(tx, sha256, moment):
-        raise LinkUsed("this link was used already or is older than 5 minutes: `tilth open` makes a new one")
-    session, expires = secrets.token_urlsafe(32), Millis(moment + SESSION_LIFE)
-    row = {"id": new_id(), "sha256": secret_digest(session), "principal_id": link.principal_id, "created": moment}
-    writes.add_session(tx, {**row, "expires": expires, "address": address})
-    principal = queries.principal_by_id(tx, link.principal_id)
-    assert principal is not None
-    actor = Actor(id=principal.id, name=principal.name, kind="user", via="login_link", address=address)
-    audit.record(tx, actor, "session.created", project_id=None, thing=row["id"], detail={})
-    return session, expires
-
-
-def sign_out(tx: Tx, principal: Principal) -> None:
-    """Ends the session that the request came with; a token is left alone."""
-    kind, _, id_ = principal.actor.via.partition(":")
-    if kind == "session" and writes.drop_session(tx, id_):
-        audit.record(tx, principal.actor, "session.ended", project_id=None, thing=id_, detail={})
 
 
 def _own_project(tx: Tx, giver: Principal, name: str) -> str:

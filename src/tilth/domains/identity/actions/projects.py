@@ -127,6 +127,10 @@ def update_principal(tx: Tx, actor: Actor, name: str, *, org_role: str | None, a
     loses_admin = changes.get("org_role", OrgRole.ADMIN) != OrgRole.ADMIN or changes.get("active") is False
     if principal.org_role is OrgRole.ADMIN and loses_admin and not others:
         raise LastOwner(f"{name!r} is the only admin of this organisation: make somebody else an admin first")
+    if active is False:
+        # Let in again, the account gets its tokens back; a browser left open somewhere does not come back to life.
+        writes.drop_sessions_of(tx, principal.id)
+        writes.drop_links_of(tx, principal.id)
     if changes:
         writes.change_principal(tx, principal.id, changes)
         tx.announce(TOPIC)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from tilth.backends.sql import Tx
 from tilth.domains.identity import actions, queries
-from tilth.domains.identity.rules import org_role_named
+from tilth.domains.identity.rules import org_role_named, permission_named
 from tilth.domains.identity.types import Member, PrincipalRecord, Project, Token
 from tilth.guard import AccessTo, Permission, Principal, delete, get, patch, post, put
 from tilth.wire.identity import (
+    AccessAnswer,
     CreateProject,
     CreateToken,
     CreateUser,
@@ -101,6 +102,14 @@ async def remove_member(access: AccessTo[None], name: FromPath[str]) -> None:
     access.forget()
 
 
+@get("/api/v1/p/{project:str}/access", permission=Permission.MEMBER_READ)
+async def explain_access(access: AccessTo[None], principal: FromQuery[str], permission: FromQuery[str]) -> AccessAnswer:
+    """Whether somebody may do something here, and why: `?principal=ada&permission=run.write`."""
+    wanted, project = permission_named(permission), access.project
+    allowed, why = await access.read(lambda tx: queries.explained(tx, project.id, project.name, principal, wanted))
+    return AccessAnswer(principal, str(wanted), allowed, why)
+
+
 @get("/api/v1/users", permission=Permission.USER_READ)
 async def list_users(access: AccessTo[None]) -> list[UserView]:
     return [user_view(user) for user in await access.read(queries.principals_across_projects)]
@@ -125,9 +134,14 @@ async def update_user(access: AccessTo[None], name: FromPath[str], data: JSONBod
 
 
 @get("/api/v1/tokens", permission=Permission.TOKEN_READ)
-async def list_tokens(access: AccessTo[None]) -> list[TokenView]:
-    """The caller's own tokens, newest first."""
-    return [token_view(token) for token in await access.read(lambda tx: queries.tokens_of(tx, access.actor.id))]
+async def list_tokens(access: AccessTo[None], principal: FromQuery[str | None] = None) -> list[TokenView]:
+    """The caller's own tokens, newest first; with `?principal=NAME`, for an admin, those of a service account."""
+
+    def ask(tx: Tx) -> list[Token]:
+        owner = access.actor.id if principal is None else actions.readable_owner(tx, access.principal, principal)
+        return queries.tokens_of(tx, owner)
+
+    return [token_view(token) for token in await access.read(ask)]
 
 
 @post("/api/v1/tokens", permission=Permission.TOKEN_CREATE)
@@ -165,6 +179,7 @@ routes = [
     list_members,
     set_member,
     remove_member,
+    explain_access,
     list_users,
     create_user,
     update_user,
@@ -199,7 +214,16 @@ def member_view(member: Member) -> MemberView:
 
 
 def user_view(user: PrincipalRecord) -> UserView:
-    return UserView(user.id, user.name, user.kind, user.org_role.word, user.active, user.created)
+    return UserView(
+        id=user.id,
+        name=user.name,
+        kind=user.kind,
+        org_role=user.org_role.word,
+        active=user.active,
+        created=user.created,
+        last_seen=user.last_seen,
+        has_password=user.has_password,
+    )
 
 
 def token_view(token: Token) -> TokenView:

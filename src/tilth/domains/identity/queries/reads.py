@@ -8,17 +8,21 @@ from typing import Any
 
 from sqlalchemy import and_, bindparam, or_, select
 
-from tilth.backends.sql import Row, Tx, hot
+from tilth.backends.sql import Tx, hot
 from tilth.core.clock import Millis
 from tilth.core.ids import ProjectId
-from tilth.domains.identity.tables import login_link, membership, principal, project, session, token
+from tilth.domains.identity.rules import explain
+from tilth.domains.identity.tables import membership, principal, project, session, token
 from tilth.domains.identity.types import Member, NoSuchPrincipal, PrincipalRecord, Project, Token
-from tilth.guard import OrgRole, ProjectRef, Role, Scope
+from tilth.guard import OrgRole, Permission, ProjectRef, Role, Scope
 
 MAX_ROWS = 1000
 
 _PROJECT = [project.c[name] for name in ("id", "name", "description", "created", "archived")]
-_PRINCIPAL = [principal.c[name] for name in ("id", "name", "kind", "org_role", "active", "created")]
+_PRINCIPAL = [
+    *(principal.c[name] for name in ("id", "name", "kind", "org_role", "active", "created", "last_seen")),
+    principal.c.password_hash.is_not(None).label("has_password"),
+]
 _TOKEN_COLUMNS = [
     token.c[name]
     for name in (
@@ -135,6 +139,13 @@ _ROLES = hot(
 )
 
 
+def role_in_project(tx: Tx, project_id: str, principal_id: str) -> Role | None:
+    found = tx.scalar(
+        select(membership.c.role).where(membership.c.project_id == project_id, membership.c.principal_id == principal_id)
+    )
+    return Role(found) if found is not None else None
+
+
 def roles_across_projects(tx: Tx, principal_id: str) -> dict[ProjectId, Role]:
     """Role per project, oldest project first."""
     return {ProjectId(row.project_id): Role(row.role) for row in tx.all(_ROLES, principal_id=principal_id)}
@@ -215,6 +226,14 @@ def members_of(tx: Tx, project_id: str) -> list[Member]:
     return [Member(row.id, row.name, row.kind, Role(row.role)) for row in rows]
 
 
+def explained(tx: Tx, project_id: str, project_name: str, name: str, permission: Permission) -> tuple[bool, str]:
+    """Whether the principal of this name may do it in the project, and why."""
+    row = tx.one(select(*_PRINCIPAL).where(principal.c.name == name))
+    found = _principal(row) if row is not None else None
+    role = role_in_project(tx, project_id, found.id) if found is not None else None
+    return explain(name[:80], found, role, permission, project_name)
+
+
 _TOKEN_VIEW = (
     select(*_TOKEN_COLUMNS, principal.c.name.label("principal_name"), project.c.name.label("project_name"))
     .join(principal, principal.c.id == token.c.principal_id)
@@ -270,17 +289,21 @@ def predict_tokens_across_projects(tx: Tx, now: Millis) -> list[PredictToken]:
     return list(found.values())
 
 
-def login_link_by_secret(tx: Tx, sha256: str) -> Row | None:
-    """principal_id of whom it signs in; whether it is still good, `use_login_link` says."""
-    return tx.one(select(login_link.c.principal_id).where(login_link.c.sha256 == sha256))
-
-
 def _project(row: Any) -> Project:
     return Project(id=row.id, name=row.name, description=row.description, created=row.created, archived=row.archived)
 
 
 def _principal(row: Any) -> PrincipalRecord:
-    return PrincipalRecord(row.id, row.name, row.kind, OrgRole(row.org_role), bool(row.active), row.created)
+    return PrincipalRecord(
+        id=row.id,
+        name=row.name,
+        kind=row.kind,
+        org_role=OrgRole(row.org_role),
+        active=bool(row.active),
+        created=row.created,
+        last_seen=row.last_seen,
+        has_password=bool(row.has_password),
+    )
 
 
 def _token(row: Any) -> Token:

@@ -61,12 +61,36 @@ def touch_tokens(tx: Tx, used: dict[str, Millis]) -> None:
         tx.run(update(token).where(token.c.id == token_id), last_used=at)
 
 
+def touch_sessions(tx: Tx, used: dict[str, Millis]) -> None:
+    for session_id, at in used.items():
+        tx.run(update(session).where(session.c.id == session_id), last_used=at)
+
+
+def touch_principals(tx: Tx, used: dict[str, Millis]) -> None:
+    for principal_id, at in used.items():
+        tx.run(update(principal).where(principal.c.id == principal_id), last_seen=at)
+
+
 def add_session(tx: Tx, row: dict[str, Any]) -> None:
     tx.run(insert(session), **row)
 
 
 def drop_session(tx: Tx, session_id: str) -> int:
     return tx.run(delete(session).where(session.c.id == session_id))
+
+
+def drop_session_by_secret(tx: Tx, sha256: str) -> int:
+    return tx.run(delete(session).where(session.c.sha256 == sha256))
+
+
+def drop_sessions_of(tx: Tx, principal_id: str, keep: str = "") -> int:
+    """All of a principal but the one with the id `keep`."""
+    return tx.run(delete(session).where(session.c.principal_id == principal_id, session.c.id != keep))
+
+
+def drop_links_of(tx: Tx, principal_id: str) -> int:
+    """Unused ones, of either purpose."""
+    return tx.run(delete(login_link).where(login_link.c.principal_id == principal_id, login_link.c.used.is_(None)))
 
 
 def drop_stale_across_projects(tx: Tx, now: Millis) -> int:
@@ -78,8 +102,7 @@ def add_login_link(tx: Tx, row: dict[str, Any]) -> None:
     tx.run(insert(login_link), **row)
 
 
-def use_login_link(tx: Tx, sha256: str, now: Millis) -> int:
+def use_login_link(tx: Tx, sha256: str, purpose: str, now: Millis) -> int:
     """1 for the one caller who gets to use it."""
-    return tx.run(
-        update(login_link).where(login_link.c.sha256 == sha256, login_link.c.used.is_(None), login_link.c.expires > now), used=now
-    )
+    unused = (login_link.c.sha256 == sha256, login_link.c.purpose == purpose, login_link.c.used.is_(None))
+    return tx.run(update(login_link).where(*unused, login_link.c.expires > now), used=now)

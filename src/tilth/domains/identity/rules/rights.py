@@ -9,8 +9,16 @@ from collections.abc import Iterable, Mapping
 
 from tilth.core.clock import DAY, MINUTE, Millis
 from tilth.core.names import InvalidName
-from tilth.domains.identity.types import BeyondOwnRights, UnknownRole, UnknownScope
-from tilth.guard.permissions import SCOPES, OrgRole, Role, Scope
+from tilth.domains.identity.types import (
+    BeyondOwnRights,
+    NotAPerson,
+    PrincipalKind,
+    PrincipalRecord,
+    UnknownPermission,
+    UnknownRole,
+    UnknownScope,
+)
+from tilth.guard.permissions import NEEDS, SCOPES, OrgRole, Permission, Role, Scope
 from tilth.guard.principal import Principal
 
 TOKEN_PATTERN = re.compile(r"tilth_[a-z0-9]{8}_[A-Za-z0-9_-]{43}")
@@ -18,6 +26,7 @@ MAX_TOKEN_LIFE = Millis(365 * DAY)
 RUN_TOKEN_LIFE = Millis(7 * DAY)
 SESSION_LIFE = Millis(14 * DAY)
 LOGIN_LINK_LIFE = Millis(5 * MINUTE)
+SET_UP_LINK_LIFE = Millis(DAY)
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 _PREFIX_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 
@@ -77,8 +86,19 @@ def is_admin(caller: Principal) -> bool:
     return caller.org_role >= OrgRole.ADMIN and caller.bound_to is None
 
 
+def check_person(name: str, kind: PrincipalKind) -> None:
+    """Raises NotAPerson."""
+    if kind != "user":
+        raise NotAPerson(
+            f"{name!r} is a service account, which signs in nowhere and has no password: make a token with "
+            f"`tilth token create NAME --for {name}`"
+        )
+
+
 def check_sign_in(giver: Principal) -> None:
     """A session may do everything its user may, so only a credential that may do so hands one out. Raises BeyondOwnRights."""
+    if giver.actor.kind != "user":
+        raise BeyondOwnRights("only people sign in with a browser; a service account and a run use their token")
     if giver.bound_to is not None or not giver.scopes >= SCOPES:
         raise BeyondOwnRights(
             "a browser session can do all that you can, and this token cannot: make the link with a token that has every scope "
@@ -109,6 +129,39 @@ def check_role_hand_on(giver: Principal, project_id: str, role: Role) -> None:
     own = giver.role_in(project_id)  # type: ignore[arg-type]
     if own is None or role > own:
         raise BeyondOwnRights(f"you cannot give the role {role.word!r}: it is above your own")
+
+
+def permission_named(word: str) -> Permission:
+    """One that a role decides about. Raises UnknownPermission."""
+    try:
+        found = Permission(word)
+    except ValueError:
+        found = Permission.PUBLIC
+    if NEEDS[found].scope is None or NEEDS[found].scope == "plane":
+        raise UnknownPermission(
+            f"no permission {word[:40]!r}; known are: {', '.join(sorted(str(p) for p, n in NEEDS.items() if n.scope in SCOPES))}"
+        )
+    return found
+
+
+def explain(
+    name: str, found: PrincipalRecord | None, role: Role | None, permission: Permission, project: str
+) -> tuple[bool, str]:
+    """Whether somebody may do it in the project, and why. found: None for somebody unknown, whom the answer does not tell from a
+    stranger to the project: members may ask, and need not learn who else there is."""
+    needs = NEEDS[permission]
+    if found is None or role is None:
+        return False, f"{name!r} is no member of {project!r}; an owner gives a role with `tilth project member set {name} ROLE`"
+    if not found.active:
+        return False, f"{name!r} is deactivated; an admin of the organisation lets the account in again"
+    if needs.org_role is not None:
+        holds = found.org_role >= needs.org_role
+        how = "is needed" if holds else "is needed, which an admin of the organisation gives"
+        return holds, f"{name!r} is {found.org_role.word!r} in the organisation; at least {needs.org_role.word!r} {how}"
+    if needs.role is None:
+        return True, f"anybody who is signed in may, with a token of the scope {needs.scope!r} or in the browser"
+    tail = f", with a token of the scope {needs.scope!r} or in the browser" if role >= needs.role else ", which an owner gives"
+    return role >= needs.role, f"{name!r} is {role.word!r} in {project!r}; at least {needs.role.word!r} is needed{tail}"
 
 
 def expiry(now: Millis, days: int, kind: str) -> Millis:
