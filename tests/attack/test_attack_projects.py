@@ -58,9 +58,14 @@ def test_pages_show_nothing_of_another_project(installation, victim, mallory):
     for path in (run, f"{run}/artifacts/note.txt", "/models/m", "/models/m/versions/1", "/deployments/live"):
         assert mallory.get(f"/p/lair{path}").status_code == 404, path
         assert installation.client.get(f"/p/victim{path}").status_code == 200, path
-    for path in (f"{run}/curves?key=auc", f"/run-curves?key=auc&run={victim.run}"):
-        assert mallory.get(f"/p/lair{path}").json()["series"] == [], path
-        assert len(installation.client.get(f"/p/victim{path}").json()["series"]) == 1, path
+    named = f"runs={victim.run}"
+    for path, part in (
+        (f"/p/{{}}{run}/curves?key=auc", "series"),
+        (f"/p/{{}}/compare/values?{named}", "runs"),
+        (f"/api/v1/p/{{}}/runs/curves?key=auc&{named}", "curves"),
+    ):
+        assert mallory.get(path.format("lair")).json()[part] == [], path
+        assert len(installation.client.get(path.format("victim")).json()[part]) == 1, path
     assert "auc" not in mallory.get(f"/p/lair{run}/curves.svg?key=auc").text.replace('aria-label="auc"', "")
 
 

@@ -85,7 +85,10 @@ def _run(
             {"run_id": run_id, "key": key, "step": 0, "ts": started, "seq": 0, "value": value, "is_nan": False}
             for key, value in values.items()
         ],
-        "param": [{**own, "key": k, "value": v, "prefix": v, "number": None if k == "optimiser" else float(v)} for k, v in params.items()],
+        "param": [
+            {**own, "key": k, "value": v, "prefix": v, "number": None if k == "optimiser" else float(v)}
+            for k, v in params.items()
+        ],
         "tag": [{**own, "key": "team", "value": "ops" if number % 2 else "lab", "prefix": "ops" if number % 2 else "lab"}],
     }
 

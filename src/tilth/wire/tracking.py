@@ -239,6 +239,28 @@ class MetricHistory(Struct):
     total: int
 
 
+class RunCurve(Struct):
+    """One metric of one run in columns of equal length (moments: or none). total: how many points were logged in the range asked for."""
+
+    run_id: str
+    name: str
+    status: RunStatus
+    steps: list[int]
+    moments: list[int]
+    values: list[MetricValue]
+    total: int
+
+
+class RunCurves(Struct):
+    """One metric of many runs. most: how many points a curve has at most; lacking: how many of the runs do not have the metric."""
+
+    key: str
+    curves: list[RunCurve]
+    most: int
+    lacking: int
+    running: bool
+
+
 class ArtifactEntry(Struct):
     """path: from the root of the run. A folder has neither digest nor size."""
 

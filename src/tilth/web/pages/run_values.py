@@ -15,7 +15,7 @@ from tilth.domains.tracking import queries
 from tilth.domains.tracking.types import InvalidRunFilter
 from tilth.guard import Access, AccessTo, Permission, get
 from tilth.web.pages.frame import Asked
-from tilth.web.pages.runs import Question, read_question
+from tilth.web.pages.runs_question import Question, read_question
 from tilth.wire.tracking import RunInfo
 
 CSV_ROWS = 10_000
@@ -89,26 +89,6 @@ def _inert(text: str) -> str:
     return text
 
 
-@get("/p/{project:str}/run-curves", permission=Permission.RUN_READ)
-async def run_curves(request: Asked, access: AccessTo[None]) -> dict[str, Any]:
-    """One metric of at most eight runs, for a chart."""
-    key, ids = request.query_params.get("key", ""), request.query_params.getall("run", [])[:8]
-    project_id = access.project.id
-
-    def ask(tx: Tx) -> tuple[list[dict[str, Any]], bool]:
-        series, live = [], False
-        for run_id in ids:
-            run = queries.run_info(tx, project_id, run_id)
-            history = queries.metric_histories(tx, project_id, run_id, [key], most=240).get(key)
-            if run is not None and history is not None:
-                series.append({**series_of(run.name, history.points), "t": []})
-                live = live or run.status == "running"
-        return series, live
-
-    series, live = await access.read(ask)
-    return {"series": series, "live": live}
-
-
 def series_of(label: str, points: Sequence[tuple[int, int, Any]]) -> dict[str, Any]:
     """As app.js draws it: steps, moments and values in columns; the later of two values at one step wins."""
     by_step = {step: (ts, value) for step, ts, value in points}
@@ -125,4 +105,4 @@ def _rounded(value: Any) -> Any:
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
-routes: list[Any] = [runs_csv, run_curves]
+routes: list[Any] = [runs_csv]

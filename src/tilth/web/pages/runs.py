@@ -17,15 +17,15 @@ from tilth.backends.sql import Tx
 from tilth.core.clock import now
 from tilth.domains.tracking import queries
 from tilth.domains.tracking.queries import RunsPage
-from tilth.domains.tracking.rules.filters import Condition, Order, parse_filter, parse_order
-from tilth.domains.tracking.types import InvalidOrder, InvalidRunFilter
+from tilth.domains.tracking.rules.filters import Condition, Order
 from tilth.guard import AccessTo, Permission, get
 from tilth.web import charts
 from tilth.web.commands import shown_command
 from tilth.web.first_steps import connect, first_run, track_script
 from tilth.web.formatting import count, number
 from tilth.web.metric_names import lower_is_better, ranked
-from tilth.web.pages.frame import PAGE_ROWS, Asked, curl, project_url, read_offset, shell, with_query
+from tilth.web.pages.frame import Asked, curl, project_url, shell, with_query
+from tilth.web.pages.runs_question import Question, find_runs, read_question
 from tilth.web.render import page
 from tilth.web.run_table import (
     Column,
@@ -70,24 +70,6 @@ class Sorting:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What the reader asks for, checked. error: why the filter or the order was not understood; then nothing is filtered."""
-
-    text: str
-    terms: tuple[Condition, ...]
-    order_text: str
-    order: Order
-    experiment: str
-    only_differences: bool
-    offset: int
-    error: str = ""
-
-    def address(self, **changes: str | int | None) -> dict[str, str | int | None]:
-        own: dict[str, str | int | None] = {"q": self.text, "order": self.order_text, "experiment": self.experiment}
-        return {**own, "differences": 1 if self.only_differences else None, **changes}
-
-
-@dataclass(frozen=True, slots=True)
 class Found:
     runs: RunsPage
     values: RunValues
@@ -97,29 +79,6 @@ class Found:
     best: list[tuple[str, RunInfo, float]]
     experiments: list[tuple[str, str]]
     keys: dict[str, list[str]]
-
-
-def read_question(request: Asked) -> Question:
-    asked, error = request.query_params, ""
-    text, order_text = asked.get("q", "").strip(), asked.get("order", "").strip()
-    try:
-        terms = parse_filter(text)
-    except InvalidRunFilter as wrong:
-        terms, error = (), str(wrong)
-    try:
-        order = parse_order(order_text)
-    except InvalidOrder as wrong:
-        order, order_text, error = parse_order(""), "", str(wrong)
-    return Question(
-        text=text,
-        terms=terms,
-        order_text=order_text,
-        order=order,
-        experiment=asked.get("experiment", ""),
-        only_differences=asked.get("differences") == "1",
-        offset=read_offset(request),
-        error=error,
-    )
 
 
 @get("/p/{project:str}/runs", permission=Permission.RUN_READ)
@@ -170,15 +129,7 @@ async def runs_page(request: Asked, access: AccessTo[None]) -> Response[Any]:
 
 
 def _find(tx: Tx, project_id: str, question: Question) -> Found:
-    runs = queries.runs_page(
-        tx,
-        project_id,
-        terms=question.terms,
-        experiment_id=question.experiment or None,
-        order=question.order,
-        limit=PAGE_ROWS,
-        offset=question.offset,
-    )
+    runs = find_runs(tx, project_id, question, offset=question.offset)
     ids = [run.id for run in runs.runs]
     metric_keys = ranked(queries.metric_keys(tx, project_id, ids))[:40] if ids else []
     values = RunValues(
@@ -284,12 +235,12 @@ def _curve(found: Found, base: str, project: str) -> dict[str, Any] | None:
         )
     if progress is None:
         return None
-    runs = "".join(f"&run={run.id}" for run in newest)
+    runs = ",".join(run.id for run in newest)
     return {
         "key": drawn_key,
         "progress_key": key,
         "caption": "newest run" if len(newest) == 1 else f"{len(newest)} newest runs",
-        "url": f"{project_url(project, 'run-curves')}?key={quote(drawn_key, safe='')}{runs}",
+        "url": f"/api/v1{project_url(project, 'runs', 'curves')}?key={quote(drawn_key, safe='')}&runs={runs}&most=80&moments=false",
         "progress": progress,
         "live": found.running > 0,
     }

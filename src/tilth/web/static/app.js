@@ -1,9 +1,13 @@
-// Tilth in the browser: copying, curves, small comforts. Pages work without it; nothing here decides anything.
-(() => {
+// Tilth in the browser: copying, forms, small comforts. Pages work without it; nothing here decides anything.
+// What the scripts of single pages (curves.js, runs.js, run.js, compare.js) share stands in `tilth`.
+const tilth = (() => {
   "use strict";
   const $ = (selector, root = document) => root.querySelector(selector);
   const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  // What a reader set stays in this browser; where it keeps nothing, it is as on the first day.
+  const remember = (name, value) => { try { localStorage.setItem(`tilth.${name}`, JSON.stringify(value)); } catch { /* not kept */ } };
+  const recall = (name, otherwise) => { try { return JSON.parse(localStorage.getItem(`tilth.${name}`)) ?? otherwise; } catch { return otherwise; } };
 
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("[data-copy]");
@@ -81,76 +85,5 @@
   };
   setInterval(ages, 10000);
 
-  // Curves: data-curves names a JSON address: {"series": [{"label", "x", "t", "y"}], "live": bool}; y holds null, "NaN" or numbers.
-  const view = { smooth: 0, log: false, axis: "step" };
-  const smoothed = (ys, weight) => {
-    let last = null;
-    return ys.map((y) => (typeof y !== "number" ? null : (last = last === null ? y : last * weight + y * (1 - weight))));
-  };
-  const draw = (box, data) => {
-    const key = view.axis === "time" ? "t" : "x";
-    const weight = view.smooth / 100;
-    const tables = data.series.map((s) => {
-      const order = s[key].map((_, i) => i);
-      if (key === "t") order.sort((a, b) => s.t[a] - s.t[b]);
-      const ys = order.map((i) => (typeof s.y[i] === "number" && !(view.log && s.y[i] <= 0) ? s.y[i] : null));
-      return [order.map((i) => (key === "t" ? s.t[i] / 1000 : s[key][i])), weight ? smoothed(ys, weight) : ys];
-    });
-    const aligned = uPlot.join(tables);
-    const axis = { stroke: css("--ink-3"), grid: { stroke: css("--grid"), width: 1 }, ticks: { show: false }, font: "11px Inter, sans-serif" };
-    const options = {
-      width: box.clientWidth - 20, height: Number(box.dataset.height) || 190, cursor: { points: { size: 6 } },
-      scales: { x: { time: key === "t" }, y: { distr: view.log ? 3 : 1 } },
-      axes: [{ ...axis, size: 28 }, { ...axis, size: 50 }],
-      series: [{ label: key === "t" ? "time" : "step" }, ...data.series.map((s, i) => ({
-        label: s.label, stroke: css(`--plot-${(i % 8) + 1}`), width: 1.8, spanGaps: true,
-        points: { show: s.y.length < 3, size: 6 }, value: (_, v) => (v === null || v === undefined ? "" : Number(v.toPrecision(5)).toString()),
-      }))],
-    };
-    if (box.plot) box.plot.destroy();
-    box.replaceChildren();
-    box.plot = new uPlot(options, aligned, box);
-  };
-  const load = async (box) => {
-    try {
-      const answer = await fetch(box.dataset.curves, { headers: { Accept: "application/json" } });
-      if (!answer.ok) return;
-      box.data = await answer.json();
-      if (box.data.series.length) draw(box, box.data);
-      box.dataset.live = box.data.live ? "1" : "";
-    } catch { /* the server is away: the drawing that is there stays, the next turn asks again */ }
-  };
-  const redraw = () => $$("[data-curves]").forEach((box) => box.data && box.data.series.length && draw(box, box.data));
-  const mount = (root) => {
-    if (!window.uPlot) return;
-    const seen = new IntersectionObserver((entries) => entries.forEach((entry) => {
-      if (entry.isIntersecting) { seen.unobserve(entry.target); load(entry.target); }
-    }), { rootMargin: "200px" });
-    $$("[data-curves]", root).forEach((box) => seen.observe(box));
-  };
-  document.addEventListener("input", (event) => {
-    const control = event.target.dataset.curveControl;
-    if (!control) return;
-    view[control] = event.target.type === "checkbox" ? (control === "axis" ? (event.target.checked ? "time" : "step") : event.target.checked) : Number(event.target.value);
-    redraw();
-  });
-  let wait;
-  addEventListener("resize", () => { clearTimeout(wait); wait = setTimeout(redraw, 150); });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
-  setInterval(() => { if (!document.hidden) $$("[data-curves][data-live='1']").forEach(load); }, 2000);
-  mount(document);
-  let going = $("#live[data-charts][hx-get]") !== null;
-  // A run that has just begun: once it has metrics without a chart, fetch the section with all charts again.
-  document.addEventListener("htmx:afterSwap", () => {
-    const live = $("#live[data-charts]");
-    // It has ended: files, models and the environment came with its end.
-    if (live && going && !live.hasAttribute("hx-get")) {
-      going = false;
-      htmx.ajax("GET", location.pathname, { target: "#content", select: "#content", swap: "outerHTML" });
-      return;
-    }
-    const there = $$("#curves [data-curves]").length;
-    if (live && Number(live.dataset.charts) !== there) htmx.ajax("GET", location.pathname, { target: "#curves", select: "#curves", swap: "outerHTML" });
-  });
-  document.addEventListener("htmx:load", (event) => { if (event.target !== document.body) mount(event.target); });
+  return { $, $$, css, remember, recall };
 })();

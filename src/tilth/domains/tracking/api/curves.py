@@ -8,7 +8,7 @@ from tilth.backends.sql import Tx
 from tilth.core.errors import Invalid
 from tilth.domains.tracking import queries
 from tilth.guard import AccessTo, Permission, get
-from tilth.wire.tracking import RunCurve, RunCurves
+from tilth.wire.tracking import MetricValue, RunCurve, RunCurves
 
 MAX_RUNS = 500
 MAX_POINTS = 2000
@@ -22,26 +22,42 @@ class InvalidCurves(Invalid):
 
 
 @get("/api/v1/p/{project:str}/runs/curves", permission=Permission.RUN_READ)
-async def show_curves(access: AccessTo[None], runs: FromQuery[str], key: FromQuery[str], most: FromQuery[int] = 200) -> RunCurves:
-    """runs: ids with commas between. Of many runs each curve gets fewer points than `most`; the answer says how many."""
+async def show_curves(
+    access: AccessTo[None],
+    runs: FromQuery[str],
+    key: FromQuery[str],
+    most: FromQuery[int] = 200,
+    moments: FromQuery[bool] = True,
+) -> RunCurves:
+    """runs: ids with commas between. Of many runs each curve gets fewer points than `most`; the answer says how many.
+
+    moments: whether each point brings its own, half of the bytes. Values have six digits: curves are for looking at.
+    """
     ids = [run_id.strip() for run_id in runs.split(",") if run_id.strip()]
     if len(ids) > MAX_RUNS or not LEAST_POINTS <= most <= MAX_POINTS:
         raise InvalidCurves(
             f"ask for at most {MAX_RUNS} runs ({len(ids):,} were named) and {LEAST_POINTS} to {MAX_POINTS:,} points of each"
         )
     fitting = max(LEAST_POINTS, min(most, MAX_ANSWER_POINTS // max(1, len(ids))))
-    return await access.read(lambda tx: _curves(tx, access.project.id, ids, key, fitting))
+    return await access.read(lambda tx: _curves(tx, access.project.id, ids, key, fitting, moments))
 
 
-def _curves(tx: Tx, project_id: str, ids: list[str], key: str, most: int) -> RunCurves:
+def _curves(tx: Tx, project_id: str, ids: list[str], key: str, most: int, with_moments: bool) -> RunCurves:
     found = queries.run_infos(tx, project_id, ids)
     curves = []
     for run in found:
         history = queries.metric_histories(tx, project_id, run.id, [key], most=most).get(key)
         if history is not None:
-            steps, moments, values = (list(column) for column in zip(*history.points, strict=True))
-            curves.append(RunCurve(run.id, run.name, run.status, steps, moments, values, history.total))
+            moments = [moment for _, moment, _ in history.points] if with_moments else []
+            values = [_rounded(value) for _, _, value in history.points]
+            curves.append(
+                RunCurve(run.id, run.name, run.status, [step for step, _, _ in history.points], moments, values, history.total)
+            )
     return RunCurves(key, curves, most, len(ids) - len(curves), any(run.status == "running" for run in found))
+
+
+def _rounded(value: MetricValue) -> MetricValue:
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 routes = [show_curves]
