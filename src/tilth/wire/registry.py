@@ -215,11 +215,30 @@ class CardSection(msgspec.Struct, frozen=True):
     note: str = ""
 
 
+class CardResult(msgspec.Struct, frozen=True):
+    """One measured figure, as an index of models reads it. task: classification or regression. dataset_digest: of the content."""
+
+    task: str
+    dataset: str
+    dataset_digest: str
+    metric: str
+    value: float
+
+
 class Card(msgspec.Struct, frozen=True):
-    """A model card: facts that Tilth knows, and what only people can say. missing: keys of the fields nobody filled yet."""
+    """A model card: facts that Tilth knows, and what only people can say. missing: keys of the fields nobody filled yet.
+
+    completeness: share of the fields for people that are filled, 0 to 1. license: of the tag `license` of version or model, empty when
+    nobody set it. tags: the other tags, `key` or `key:value`. results: figures of the newest evaluation of each name.
+    """
 
     title: str
     sections: list[CardSection]
     fields: list[CardField]
     missing: list[str]
     warnings: list[str]
+    completeness: float = 1.0
+    library: str = ""
+    license: str = ""
+    tags: list[str] = []
+    results: list[CardResult] = []

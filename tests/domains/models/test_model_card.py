@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from tilth.core.clock import Millis
 from tilth.core.ranges import RangeNotSatisfiable, byte_range
-from tilth.domains.models.rules.card import CardFacts, DataFact, RunFacts, Text, card_of, engine_of, markdown, warnings_of
+from tilth.domains.models.rules.card import CardFacts, DataFact, RunFacts, Text, card_of, engine_of, warnings_of
+from tilth.domains.models.rules.card_text import markdown
 from tilth.wire.models import CompiledEngine, ModelDocument, Parity
 from tilth.wire.registry import Card
 from tilth.wire.signature import Column, Signature

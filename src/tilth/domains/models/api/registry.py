@@ -7,7 +7,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 
 from tilth.backends.sql import Tx
 from tilth.domains.models import actions, queries
-from tilth.domains.models.rules.card import markdown
+from tilth.domains.models.rules.card_text import markdown
 from tilth.guard import AccessTo, Permission, delete, get, patch, post, put
 from tilth.wire.registry import (
     Card,

@@ -1,5 +1,6 @@
 """Questions about logged models, registered models, versions and aliases."""
 
+from tilth.domains.models.queries.diff import version_difference
 from tilth.domains.models.queries.evaluations import (
     evaluation_by_id,
     evaluations_of_version,
@@ -82,6 +83,7 @@ __all__ = [
     "resolve_in",
     "verdicts_of",
     "version_detail",
+    "version_difference",
     "version_evaluations_page",
     "version_life",
     "version_of",

@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from tilth.backends.sql import Tx
 from tilth.core.clock import Millis
 from tilth.domains.models.queries import facts, logged, registry
+from tilth.domains.models.queries.life import version_life
 from tilth.domains.models.queries.logged import LoggedModel
 from tilth.domains.models.queries.registry import Hold, RegisteredModel
 from tilth.domains.models.rules.card import CardFacts, Text, card_of, engine_of, warnings_of
@@ -116,6 +117,8 @@ def card(tx: Tx, project_id: str, name: str, version: int) -> Card:
             document=source.document if source else None,
             run=facts.run_facts(tx, project_id, view.run_id),
             texts=_texts(tx, model, version),
+            tags={**model_view(tx, project_id, name).tags, **view.tags},
+            life=version_life(tx, project_id, name, version),
         )
     )
 

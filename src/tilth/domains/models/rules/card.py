@@ -9,10 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tilth.core.clock import Millis, iso
+from tilth.domains.models.rules.card_sections import approvals_section, evaluations_section, gates_section, results_of, section_of
 from tilth.domains.models.rules.data_words import profile_in_words
 from tilth.domains.models.types import UnknownCardField
+from tilth.wire.evaluations import VersionLife
 from tilth.wire.models import CompiledEngine, ModelDocument
-from tilth.wire.registry import Card, CardFact, CardField, CardSection
+from tilth.wire.registry import Card, CardField, CardSection
 from tilth.wire.signature import Column
 
 HUMAN_FIELDS: dict[str, tuple[str, str]] = {
@@ -23,8 +25,6 @@ HUMAN_FIELDS: dict[str, tuple[str, str]] = {
     "contact": ("Contact", "Who answers for it?"),
 }
 """Field -> (title, the question it answers)."""
-
-MAX_FACTS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,8 @@ class CardFacts:
     document: ModelDocument | None
     run: RunFacts | None
     texts: Mapping[str, Text]
+    tags: Mapping[str, str] = field(default_factory=dict)
+    life: VersionLife | None = None
 
 
 def check_field(name: str) -> str:
@@ -91,6 +93,9 @@ def card_of(facts: CardFacts) -> Card:
     sections = [
         _identity(facts),
         _data(facts.run),
+        evaluations_section(facts.life),
+        gates_section(facts.life),
+        approvals_section(facts.life),
         _metrics(facts.run),
         _params(facts),
         _code(facts.run),
@@ -104,6 +109,11 @@ def card_of(facts: CardFacts) -> Card:
         fields=fields,
         missing=[each.key for each in fields if each.missing],
         warnings=warnings_of(facts.document),
+        completeness=sum(not each.missing for each in fields) / len(fields),
+        library=facts.document.flavour if facts.document else "",
+        license=facts.tags.get("license", ""),
+        tags=[f"{key}:{value}" if value else key for key, value in sorted(facts.tags.items()) if key != "license"],
+        results=results_of(facts.life),
     )
 
 
@@ -129,40 +139,11 @@ def engine_of(document: ModelDocument | None) -> str:
     return next((engine.engine for engine in document.compiled if engine.parity.passed), document.flavour)
 
 
-def markdown(card: Card) -> str:
-    """The card as GitHub-flavoured Markdown; facts are escaped, texts of people stand as they wrote them."""
-    lines = [f"# {_escape(card.title)}", ""]
-    lines += [f"> **Note:** {_escape(warning)}" for warning in card.warnings]
-    for each in card.fields:
-        lines += ["", f"## {each.title}", "", each.text if not each.missing else f"*Missing. {each.asks}*"]
-    for section in card.sections:
-        lines += ["", f"## {section.title}", ""]
-        if section.facts:
-            lines += ["| | |", "|---|---|"]
-            lines += [f"| {_escape(fact.name)} | {_escape(fact.value)} |" for fact in section.facts]
-        if section.note:
-            lines += ["", f"*{_escape(section.note)}*"] if section.facts else [f"*{_escape(section.note)}*"]
-    return "\n".join(lines) + "\n"
-
-
-def _escape(text: str) -> str:
-    for character in "\\`*_[]<>|#":
-        text = text.replace(character, "\\" + character)
-    return " ".join(text.split())
-
-
 def _field(key: str, text: Text | None) -> CardField:
     title, asks = HUMAN_FIELDS[key]
     if text is None or not text.text:
         return CardField(key, title, "", missing=True, asks=asks)
     return CardField(key, title, text.text, missing=False, asks=asks, updated=text.updated, by=text.by)
-
-
-def _section(key: str, title: str, facts: Mapping[str, str], note: str = "") -> CardSection:
-    shown = [CardFact(name, value) for name, value in facts.items() if value][:MAX_FACTS]
-    if len(facts) > MAX_FACTS:
-        note = f"{note} The first {MAX_FACTS} of {len(facts)}.".strip()
-    return CardSection(key, title, shown, note)
 
 
 def _identity(facts: CardFacts) -> CardSection:
@@ -178,12 +159,12 @@ def _identity(facts: CardFacts) -> CardSection:
         "Size": f"{facts.size:,} bytes" if facts.logged_model_id else "",
         "Framework": facts.document.flavour if facts.document else "",
     }
-    return _section("model", "Model", known)
+    return section_of("model", "Model", known)
 
 
 def _data(run: RunFacts | None) -> CardSection:
     if run is None or not run.data:
-        return _section("data", "Data", {}, "Unknown: the run named no data. Say `run.use_dataset(name, data)` while training.")
+        return section_of("data", "Data", {}, "Unknown: the run named no data. Say `run.use_dataset(name, data)` while training.")
     known: dict[str, str] = {}
     for each in run.data:
         name = f"{each.name} ({each.context})" if each.context else each.name
@@ -193,39 +174,39 @@ def _data(run: RunFacts | None) -> CardSection:
             f"sha256 {each.digest}" if each.digest else "",
         )
         known[name] = "; ".join(part for part in parts if part)
-    return _section("data", "Data", known)
+    return section_of("data", "Data", known)
 
 
 def _metrics(run: RunFacts | None) -> CardSection:
     known = {key: f"{value:.6g}" for key, value in sorted(run.metrics.items())} if run else {}
-    return _section("metrics", "Metrics", known, "" if known else "Unknown: the run logged no metrics. Say `run.log(auc=...)`.")
+    return section_of("metrics", "Metrics", known, "" if known else "Unknown: the run logged no metrics. Say `run.log(auc=...)`.")
 
 
 def _params(facts: CardFacts) -> CardSection:
     known = {**(facts.run.params if facts.run else {}), **facts.params}
-    return _section("params", "Params", dict(sorted(known.items())), "" if known else "None were logged.")
+    return section_of("params", "Params", dict(sorted(known.items())), "" if known else "None were logged.")
 
 
 def _code(run: RunFacts | None) -> CardSection:
     known = dict(run.code) if run else {}
-    return _section("code", "Code", known, "" if known else "Unknown: the model was logged outside a run.")
+    return section_of("code", "Code", known, "" if known else "Unknown: the model was logged outside a run.")
 
 
 def _environment(facts: CardFacts) -> CardSection:
     known = dict(facts.run.environment) if facts.run else {}
     known.update(facts.document.frameworks if facts.document else {})
-    return _section("environment", "Environment", known, "" if known else "Unknown.")
+    return section_of("environment", "Environment", known, "" if known else "Unknown.")
 
 
 def _signature(document: ModelDocument | None) -> CardSection:
     if document is None:
-        return _section("signature", "Signature", {}, "Unknown: the model was logged without tilth.json.")
-    known = {f"input {column.name}": _column(column) for column in document.signature.inputs}
-    known |= {f"output {column.name}": _column(column) for column in document.signature.outputs}
-    return _section("signature", "Signature", known)
+        return section_of("signature", "Signature", {}, "Unknown: the model was logged without tilth.json.")
+    known = {f"input {column.name}": column_in_words(column) for column in document.signature.inputs}
+    known |= {f"output {column.name}": column_in_words(column) for column in document.signature.outputs}
+    return section_of("signature", "Signature", known)
 
 
-def _column(column: Column) -> str:
+def column_in_words(column: Column) -> str:
     words: list[str] = [column.type]
     if column.categories is not None:
         shown = ", ".join(column.categories[:8])
@@ -238,10 +219,10 @@ def _column(column: Column) -> str:
 
 def _engines(document: ModelDocument | None) -> CardSection:
     if document is None:
-        return _section("engines", "Engines", {}, "None: Tilth cannot serve this version.")
+        return section_of("engines", "Engines", {}, "None: Tilth cannot serve this version.")
     known = {engine.engine: _parity(engine) for engine in document.compiled}
     known[document.flavour] = "the reference" if document.compiled else "the reference and the only one"
-    return _section("engines", "Engines", known, document.not_compiled)
+    return section_of("engines", "Engines", known, document.not_compiled)
 
 
 def _parity(engine: CompiledEngine) -> str:
