@@ -28,25 +28,31 @@ async def show_curves(
     key: FromQuery[str],
     most: FromQuery[int] = 200,
     moments: FromQuery[bool] = True,
+    from_step: FromQuery[int | None] = None,
+    to_step: FromQuery[int | None] = None,
 ) -> RunCurves:
     """runs: ids with commas between. Of many runs each curve gets fewer points than `most`; the answer says how many.
 
-    moments: whether each point brings its own, half of the bytes. Values have six digits: curves are for looking at.
+    from_step, to_step: a part of the curves, drawn finer; both ends belong to it. moments: whether each point brings its own, half of the bytes. Values have six digits: curves are for looking at.
     """
     ids = [run_id.strip() for run_id in runs.split(",") if run_id.strip()]
     if len(ids) > MAX_RUNS or not LEAST_POINTS <= most <= MAX_POINTS:
         raise InvalidCurves(
             f"ask for at most {MAX_RUNS} runs ({len(ids):,} were named) and {LEAST_POINTS} to {MAX_POINTS:,} points of each"
         )
+    steps = (None if from_step is None else from_step - 1, to_step)
     fitting = max(LEAST_POINTS, min(most, MAX_ANSWER_POINTS // max(1, len(ids))))
-    return await access.read(lambda tx: _curves(tx, access.project.id, ids, key, fitting, moments))
+    return await access.read(lambda tx: _curves(tx, access.project.id, ids, key, fitting, steps, moments))
 
 
-def _curves(tx: Tx, project_id: str, ids: list[str], key: str, most: int, with_moments: bool) -> RunCurves:
+def _curves(
+    tx: Tx, project_id: str, ids: list[str], key: str, most: int, steps: tuple[int | None, int | None], with_moments: bool
+) -> RunCurves:
     found = queries.run_infos(tx, project_id, ids)
     curves = []
     for run in found:
-        history = queries.metric_histories(tx, project_id, run.id, [key], most=most).get(key)
+        part = queries.metric_histories(tx, project_id, run.id, [key], most=most, after_step=steps[0], until_step=steps[1])
+        history = part.get(key)
         if history is not None:
             moments = [moment for _, moment, _ in history.points] if with_moments else []
             values = [_rounded(value) for _, _, value in history.points]

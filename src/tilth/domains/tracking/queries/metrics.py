@@ -70,12 +70,22 @@ def metric_summaries(tx: Tx, project_id: str, run_id: str) -> list[MetricSummary
 
 
 def metric_histories(
-    tx: Tx, project_id: str, run_id: str, keys: Sequence[str], *, most: int = MAX_POINTS, after_step: int | None = None
+    tx: Tx,
+    project_id: str,
+    run_id: str,
+    keys: Sequence[str],
+    *,
+    most: int = MAX_POINTS,
+    after_step: int | None = None,
+    until_step: int | None = None,
 ) -> dict[str, MetricHistory]:
-    """Curves of the metrics `keys` (those the run lacks are left out), thinned to `most` points each."""
+    """Curves of the metrics `keys` (those the run lacks are left out), thinned to `most` points each.
+
+    Of the steps after `after_step` and up to `until_step`, that one included.
+    """
     histories: dict[str, MetricHistory] = {}
     for key in keys:
-        history = _history(tx, project_id, run_id, key, most, after_step)
+        history = _history(tx, project_id, run_id, key, most, after_step, until_step)
         if history.total:
             histories[key] = history
     return histories
@@ -95,11 +105,15 @@ def metric_keys(tx: Tx, project_id: str, run_ids: Sequence[str], limit: int = 50
     return [row.key for row in found]
 
 
-def _history(tx: Tx, project_id: str, run_id: str, key: str, most: int, after_step: int | None) -> MetricHistory:
+def _history(
+    tx: Tx, project_id: str, run_id: str, key: str, most: int, after_step: int | None, until_step: int | None
+) -> MetricHistory:
     wanted: list[ColumnElement[bool]] = [metric_point.c.run_id == run_id, metric_point.c.key == key]
     wanted.append(select(run.c.id).where(run.c.id == run_id, run.c.project_id == project_id).exists())
     if after_step is not None:
         wanted.append(metric_point.c.step > after_step)
+    if until_step is not None:
+        wanted.append(metric_point.c.step <= until_step)
     total = int(tx.scalar(select(func.count()).select_from(metric_point).where(*wanted)))
     columns: list[Any] = [metric_point.c.step, metric_point.c.ts, metric_point.c.value]
     newest = [metric_point.c.step.desc(), metric_point.c.ts.desc(), metric_point.c.seq.desc()]
