@@ -19,7 +19,7 @@ from tilth.domains.models.actions.evaluations import forget_evaluations
 from tilth.domains.models.queries import facts, logged
 from tilth.domains.models.queries.logged import LoggedModel
 from tilth.domains.models.rules import naming
-from tilth.domains.models.types import ModelSealed, VersionInUse
+from tilth.domains.models.types import LoggedModelStatus, ModelSealed, VersionInUse
 from tilth.wire.models import ModelDocument
 
 
@@ -74,13 +74,14 @@ def create_logged_model(
     return logged.logged_model_by_id(tx, project_id, id_)
 
 
-def add_file(tx: Tx, project_id: ProjectId, logged_model_id: str, entry: FileEntry) -> FileEntry:
+def add_file(tx: Tx, project_id: ProjectId, logged_model_id: str, entry: FileEntry, *, reopen: bool = False) -> FileEntry:
     """Notes a file whose bytes are stored already; a file of the same path is replaced.
 
+    reopen: a model that is ready, but never became a version, may change still; it loses its seal.
     Not audited: an open logged model belongs to the run that fills it. Raises UnknownLoggedModel, ModelSealed, TooManyFiles.
     """
     check_artifact_path(entry.path)
-    model = _open_model(tx, project_id, logged_model_id)
+    model = changeable(tx, project_id, logged_model_id) if reopen else _open_model(tx, project_id, logged_model_id)
     before = logged.file_of(tx, project_id, model.id, entry.path)
     if before == entry:
         return entry
@@ -90,7 +91,37 @@ def add_file(tx: Tx, project_id: ProjectId, logged_model_id: str, entry: FileEnt
         blob_use.release(tx, project_id, before.digest)
     blob_use.claim(tx, project_id, entry.digest, entry.size)
     logged.put_file(tx, project_id, model.id, entry)
+    _unseal(tx, model)
     return entry
+
+
+def remove_files(tx: Tx, project_id: ProjectId, logged_model_id: str, path: str) -> int:
+    """Lets go of the file `path`, or of every file below the folder of that name ("" is the root). How many went.
+
+    Raises UnknownLoggedModel, ModelSealed once a version was made of the model.
+    """
+    model = changeable(tx, project_id, logged_model_id)
+    inside = f"{path}/" if path else ""
+    gone = [e for e in logged.files_of(tx, project_id, model.id) if e.path == path or e.path.startswith(inside)]
+    for entry in gone:
+        blob_use.release(tx, project_id, entry.digest)
+    logged.delete_some_files(tx, project_id, model.id, [entry.path for entry in gone])
+    if gone:
+        _unseal(tx, model)
+    return len(gone)
+
+
+def changeable(tx: Tx, project_id: ProjectId, logged_model_id: str) -> LoggedModel:
+    """The model, held, if its files may change still: no version was ever made of it. Raises UnknownLoggedModel, ModelSealed."""
+    model = logged.lock_logged_model(tx, project_id, logged_model_id)
+    if logged.was_registered(tx, project_id, model.id):
+        raise ModelSealed(model.id, "registered")
+    return model
+
+
+def _unseal(tx: Tx, model: LoggedModel) -> None:
+    if model.manifest_digest is not None:
+        logged.update_logged_model(tx, model.project_id, model.id, manifest_digest=None, document=None, flavour="", updated=now())
 
 
 def seal(
@@ -109,8 +140,13 @@ def seal(
     model = logged.lock_logged_model(tx, project_id, logged_model_id)
     if model.status == "ready" and model.manifest_digest == manifest.digest:
         return model
-    if model.status != "pending" or Manifest.of(logged.files_of(tx, project_id, model.id)) != manifest:
-        raise ModelSealed(model.id, model.status if model.status != "pending" else "being uploaded elsewhere")
+    if (
+        model.status == "failed"
+        or model.manifest_digest is not None
+        or Manifest.of(logged.files_of(tx, project_id, model.id)) != manifest
+    ):
+        sealed = model.status == "failed" or model.manifest_digest is not None
+        raise ModelSealed(model.id, model.status if sealed else "being uploaded elsewhere")
     reach("model_before_seal")
     logged.update_logged_model(
         tx,
@@ -144,6 +180,30 @@ def give_up(tx: Tx, actor: Actor, project_id: ProjectId, logged_model_id: str, m
     logged.update_logged_model(tx, project_id, model.id, status="failed", status_message=message, updated=now())
     record(tx, actor, "logged_model.failed", project_id=project_id, thing=model.id, detail={"message": message[:500]})
     return logged.logged_model_by_id(tx, project_id, model.id)
+
+
+def mark(tx: Tx, actor: Actor, project_id: ProjectId, logged_model_id: str, status: LoggedModelStatus) -> None:
+    """Sets the status alone, as MLflow's clients do. What a version was made of stays ready: raises ModelSealed."""
+    model = changeable(tx, project_id, logged_model_id)
+    if model.status != status:
+        logged.update_logged_model(tx, project_id, model.id, status=status, updated=now())
+        record(tx, actor, "logged_model.marked", project_id=project_id, thing=model.id, detail={"status": status})
+
+
+def add_params(tx: Tx, project_id: ProjectId, logged_model_id: str, params: dict[str, str]) -> None:
+    """What a program says about the model it logs; not audited. Raises UnknownLoggedModel, Invalid."""
+    model = logged.lock_logged_model(tx, project_id, logged_model_id)
+    logged.put_pairs(tx, project_id, model.id, params=naming.check_params(params), tags={})
+
+
+def untag_logged_model(tx: Tx, actor: Actor, project_id: ProjectId, logged_model_id: str, key: str) -> bool:
+    """Whether there was such a tag. Raises UnknownLoggedModel."""
+    model = logged.lock_logged_model(tx, project_id, logged_model_id)
+    if key not in logged.tags_of(tx, project_id, model.id):
+        return False
+    logged.delete_tag(tx, project_id, model.id, key)
+    record(tx, actor, "logged_model.tagged", project_id=project_id, thing=model.id, detail={"removed": [key]})
+    return True
 
 
 def tag_logged_model(tx: Tx, actor: Actor, project_id: ProjectId, logged_model_id: str, tags: dict[str, str]) -> None:

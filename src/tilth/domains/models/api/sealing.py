@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from tilth.backends.sql import Tx
-from tilth.core.hashing import FileEntry
+from tilth.core.hashing import FileEntry, Manifest
 from tilth.core.ports import BlobMissing, Blobs
 from tilth.domains.models import actions, queries
 from tilth.domains.models.queries import LoggedModel
 from tilth.domains.models.rules.folder import MAX_DOCUMENT_BYTES, MLMODEL_NAME, check_folder, manifest_of
 from tilth.domains.models.types import IncompleteModel, ModelDamaged, ModelSealed
 from tilth.guard import Access
-from tilth.wire.models import DOCUMENT_NAME
+from tilth.wire.models import DOCUMENT_NAME, ModelDocument
 
 LOOK_UPS_AT_ONCE = 16
+MLFLOW = "mlflow"
+"""The flavour of a folder that only MLflow wrote."""
 
 
 async def finalize(access: Access[Any], blobs: Blobs, logged_model_id: str, expected_digest: str | None) -> LoggedModel:
@@ -33,19 +36,56 @@ async def finalize(access: Access[Any], blobs: Blobs, logged_model_id: str, expe
     if model.status == "failed":
         raise ModelSealed(model.id, model.status)
     manifest = manifest_of(files, expected_digest)
-    if model.status == "ready":
+    if model.manifest_digest is not None:
         return model
+    document = await document_of(blobs, files)
+    flavour = document.flavour if document is not None else MLFLOW
+    return await access.write(lambda tx: actions.seal(tx, access.actor, project_id, logged_model_id, manifest, document, flavour))
+
+
+async def settle(access: Access[Any], blobs: Blobs, logged_model_id: str) -> LoggedModel:
+    """Seals what there is, be it nothing, as MLflow's clients may: only what reads as a model gets a document and can be served.
+
+    Raises UnknownLoggedModel, ModelSealed, ModelDamaged.
+    """
+    project_id = access.project.id
+
+    def look(tx: Tx) -> tuple[LoggedModel, list[FileEntry]]:
+        return queries.logged_model_by_id(tx, project_id, logged_model_id), queries.files_of(tx, project_id, logged_model_id)
+
+    model, files = await access.read(look)
+    if model.manifest_digest is not None:
+        return model
+    document = await document_or_none(blobs, files)
+    flavour = document.flavour if document is not None else MLFLOW
+
+    def write(tx: Tx) -> LoggedModel:
+        if model.status == "failed":
+            actions.mark(tx, access.actor, project_id, logged_model_id, "pending")
+        return actions.seal(tx, access.actor, project_id, logged_model_id, Manifest.of(files), document, flavour)
+
+    return await access.write(write)
+
+
+async def document_or_none(blobs: Blobs, files: Sequence[FileEntry]) -> ModelDocument | None:
+    """As document_of, None also for a folder that is no model."""
+    try:
+        return await document_of(blobs, files)
+    except IncompleteModel:
+        return None
+
+
+async def document_of(blobs: Blobs, files: Sequence[FileEntry]) -> ModelDocument | None:
+    """The document of a stored folder, None for one that only MLflow wrote. Raises IncompleteModel, ModelDamaged."""
     await _check_stored(blobs, files)
     by_path = {entry.path: entry for entry in files}
     mlmodel = await _content(blobs, by_path.get(MLMODEL_NAME))
     document_bytes = await _content(blobs, by_path.get(DOCUMENT_NAME))
     # Reading a large YAML takes long enough to be noticed by other requests.
-    document = await asyncio.to_thread(check_folder, set(by_path), mlmodel, document_bytes)
-    flavour = document.flavour if document is not None else "mlflow"
-    return await access.write(lambda tx: actions.seal(tx, access.actor, project_id, logged_model_id, manifest, document, flavour))
+    return await asyncio.to_thread(check_folder, set(by_path), mlmodel, document_bytes)
 
 
-async def _check_stored(blobs: Blobs, files: list[FileEntry]) -> None:
+async def _check_stored(blobs: Blobs, files: Sequence[FileEntry]) -> None:
     gate = asyncio.Semaphore(LOOK_UPS_AT_ONCE)
 
     async def check(entry: FileEntry) -> None:

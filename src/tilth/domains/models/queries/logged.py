@@ -252,8 +252,12 @@ def logged_model_view(tx: Tx, project_id: str, logged_model_id: str) -> LoggedMo
 def logged_models_page(
     tx: Tx, project_id: str, *, run_id: str | None = None, limit: int = 100, offset: int = 0
 ) -> LoggedModelPage:
-    """Newest first, of one run or of all; limit at most 1,000."""
-    conditions = [logged_model.c.project_id == project_id, logged_model.c.deleted_at.is_(None)]
+    """Newest first, of one run or of all; limit at most 1,000. What versions were copied into is left out: nobody logged it."""
+    conditions = [
+        logged_model.c.project_id == project_id,
+        logged_model.c.deleted_at.is_(None),
+        logged_model.c.copied_from.is_(None),
+    ]
     if run_id is not None:
         conditions.append(logged_model.c.source_run_id == run_id)
     rows = tx.all(
@@ -285,6 +289,37 @@ def put_file(tx: Tx, project_id: str, logged_model_id: str, entry: FileEntry) ->
             logged_model_id=logged_model_id, path=entry.path, project_id=project_id, digest=entry.digest, size=entry.size
         )
     )
+
+
+def delete_some_files(tx: Tx, project_id: str, logged_model_id: str, paths: Sequence[str]) -> None:
+    for start in range(0, len(paths), MAX_PAGE):
+        tx.run(
+            delete(logged_model_file).where(
+                logged_model_file.c.project_id == project_id,
+                logged_model_file.c.logged_model_id == logged_model_id,
+                logged_model_file.c.path.in_(list(paths[start : start + MAX_PAGE])),
+            )
+        )
+
+
+def delete_tag(tx: Tx, project_id: str, logged_model_id: str, key: str) -> None:
+    tx.run(
+        delete(logged_model_tag).where(
+            logged_model_tag.c.project_id == project_id,
+            logged_model_tag.c.logged_model_id == logged_model_id,
+            logged_model_tag.c.key == key,
+        )
+    )
+
+
+def was_registered(tx: Tx, project_id: str, logged_model_id: str) -> bool:
+    """Whether a version was made of it, be it deleted by now: that may come back."""
+    found = tx.one(
+        select(model_version.c.version)
+        .where(model_version.c.project_id == project_id, model_version.c.logged_model_id == logged_model_id)
+        .limit(1)
+    )
+    return found is not None
 
 
 def delete_files(tx: Tx, project_id: str, logged_model_id: str) -> None:
