@@ -74,6 +74,9 @@ class Permission(StrEnum):
     MODEL_WRITE = "model.write"
     MODEL_DELETE = "model.delete"
     ALIAS_SET = "alias.set"
+    GATE_ADD = "gate.add"
+    GATE_RELAX = "gate.relax"
+    APPROVAL_DECIDE = "approval.decide"
 
     DEPLOYMENT_READ = "deployment.read"
     DEPLOYMENT_CHANGE = "deployment.change"
@@ -129,6 +132,9 @@ NEEDS: dict[Permission, Needs] = {
     Permission.MODEL_WRITE: Needs("write", Role.DEVELOPER),
     Permission.MODEL_DELETE: Needs("write", Role.MAINTAINER),
     Permission.ALIAS_SET: Needs("write", Role.MAINTAINER),
+    Permission.GATE_ADD: Needs("write", Role.MAINTAINER),
+    Permission.GATE_RELAX: Needs("write", Role.OWNER),
+    Permission.APPROVAL_DECIDE: Needs("write", Role.MAINTAINER),
     Permission.DEPLOYMENT_READ: Needs("read", Role.VIEWER),
     Permission.DEPLOYMENT_CHANGE: Needs("write", Role.MAINTAINER),
     Permission.PREDICT: Needs("predict", Role.VIEWER),
