@@ -29,6 +29,10 @@ DELETE /api/v1/p/{project:str}/experiments/{experiment_id:str}                  
 GET    /api/v1/p/{project:str}/experiments/{experiment_id:str}                        viewer      read
 PATCH  /api/v1/p/{project:str}/experiments/{experiment_id:str}                        developer   write
 POST   /api/v1/p/{project:str}/experiments/{experiment_id:str}/restore                developer   write
+POST   /api/v1/p/{project:str}/import/logged-models                                   maintainer  write
+POST   /api/v1/p/{project:str}/import/models                                          maintainer  write
+POST   /api/v1/p/{project:str}/import/runs                                            maintainer  write
+POST   /api/v1/p/{project:str}/import/runs/known                                      maintainer  write
 GET    /api/v1/p/{project:str}/logged-models                                          viewer      read
 POST   /api/v1/p/{project:str}/logged-models                                          developer   write
 DELETE /api/v1/p/{project:str}/logged-models/{logged_model_id:str}                    maintainer  write

@@ -1,7 +1,7 @@
-"""Our own API of experiments, runs and artifacts."""
+"""Our own API of experiments, imports, runs and artifacts."""
 
-from tilth.domains.tracking.api import artifacts, care, curves, experiments, runs, uploads
+from tilth.domains.tracking.api import artifacts, care, comments, curves, experiments, runs, uploads
 
-routes = [*experiments.routes, *curves.routes, *runs.routes, *artifacts.routes, *care.routes, *uploads.routes]
+routes = [*experiments.routes, *curves.routes, *runs.routes, *artifacts.routes, *care.routes, *imports.routes, *uploads.routes, *comments.routes]
 
 __all__ = ["routes"]
