@@ -1,6 +1,6 @@
-"""Our own API of experiments, imports, runs and artifacts."""
+"""Our own API of experiments, runs and artifacts."""
 
-from tilth.domains.tracking.api import artifacts, care, comments, curves, experiments, runs, uploads
+from tilth.domains.tracking.api import artifacts, care, comments, curves, experiments, imports, runs, uploads
 
 routes = [*experiments.routes, *curves.routes, *runs.routes, *artifacts.routes, *care.routes, *imports.routes, *uploads.routes, *comments.routes]
 
