@@ -15,6 +15,7 @@ from tilth.app.protection import Protection
 from tilth.app.wiring import System
 from tilth.domains.alerts import api as alerts
 from tilth.domains.audit import api as audit
+from tilth.domains.comments import api as comments
 from tilth.domains.identity import api as identity
 from tilth.domains.models import api as models
 from tilth.domains.serving import api as serving
@@ -46,6 +47,7 @@ def create_routes(system: System) -> Litestar:
             *operations.routes,
             *mlflow_server.routes,
             *identity.routes,
+            *comments.routes,
             *audit.routes,
             *tracking.routes,
             *models.routes,

@@ -10,6 +10,7 @@ from litestar import Request
 from litestar.response import Redirect
 
 from tilth.core.errors import Invalid, TooLarge
+from tilth.domains.comments import queries as comments
 from tilth.domains.identity import queries as identity
 from tilth.guard import Access, Permission
 from tilth.web.render import Crumb, Notice, Shell
@@ -93,7 +94,10 @@ async def shell(
     """The navigation and the head of a page for this reader. crumbs: (label, address) below the project."""
     principal = access.principal
     ids = [id_ for id_ in principal.roles if principal.role_in(id_) is not None]
-    projects = await access.read(lambda tx: identity.projects_of(tx, ids))
+    reader = principal.actor.id
+    projects, unseen = await access.read(
+        lambda tx: (identity.projects_of(tx, ids), comments.count_unseen_across_projects(tx, reader, ids))
+    )
     here = access.scope or principal.default_project
     project = here.name if here is not None else None
     trail = [Crumb(access.scope.name, project_url(access.scope.name))] if access.scope is not None else []
@@ -107,6 +111,7 @@ async def shell(
         search=search,
         notice=Notice(done) if done else None,
         by_session=principal.by_cookie,
+        mentions=unseen,
         sees_users=principal.may(Permission.USER_READ),
     )
 

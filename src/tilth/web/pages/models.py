@@ -12,6 +12,7 @@ from litestar.response import Redirect
 
 from tilth.backends.sql import Tx
 from tilth.domains.models import actions, queries
+from tilth.domains.models.queries.things import thing_of_model, thing_of_version
 from tilth.domains.models.rules.card import HUMAN_FIELDS
 from tilth.domains.serving import queries as serving
 from tilth.domains.tracking import queries as tracking
@@ -20,6 +21,7 @@ from tilth.web.commands import shown_command
 from tilth.web.first_steps import first_model
 from tilth.web.formatting import bar_width, number, of_total
 from tilth.web.metric_names import ranked
+from tilth.web.pages.comments import comments_part
 from tilth.web.pages.deployments import surroundings
 from tilth.web.pages.frame import PAGE_ROWS, Asked, back, curl, may, project_url, read_form, read_offset, shell, with_query
 from tilth.web.pages.runs import Tile
@@ -75,6 +77,7 @@ async def model_page(request: Asked, access: AccessTo[None], name: FromPath[str]
         "model.html",
         await shell(request, access, "models", [("Models", project_url(project.name, "models")), (name, "")]),
         base=base,
+        comments=await comments_part(access, await access.read(lambda tx: thing_of_model(tx, project.id, name)), base),
         model=detail.model,
         metric_keys=keys,
         versions=_lines(detail.versions, keys, metrics, runs),
@@ -128,12 +131,14 @@ async def version_page(request: Asked, access: AccessTo[None], name: FromPath[st
 
     detail, run, metrics, served_by = await access.read(ask)
     v, model_url = detail.version, project_url(project.name, "models", name)
+    base, thing = f"{model_url}/versions/{version}", await access.read(lambda tx: thing_of_version(tx, project.id, name, version))
     crumbs = [("Models", project_url(project.name, "models")), (name, model_url), (f"v{version}", "")]
     document = detail.logged_model.document if detail.logged_model is not None else None
     return page(
         "version.html",
         await shell(request, access, "models", crumbs),
-        base=f"{model_url}/versions/{version}",
+        base=base,
+        comments=await comments_part(access, thing, base),
         v=v,
         card=detail.card,
         warnings=list(dict.fromkeys([*v.warnings, *detail.card.warnings])),
