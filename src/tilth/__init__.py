@@ -27,9 +27,11 @@ if TYPE_CHECKING:
         tag,
         use_dataset,
     )
+    from tilth.sdk.evaluating import Evaluation, evaluate
     from tilth.sdk.listing import runs
     from tilth.sdk.models import LoggedModel, load_model, log_model, set_alias
     from tilth.sdk.serving import deploy, predict
+    from tilth.sdk.sweeps import SweepResult, Trial, TrialStopped, sweep
 
 _PLACES = {
     "tilth.sdk.active": ("Run",),
@@ -48,18 +50,25 @@ _PLACES = {
         "tag",
         "use_dataset",
     ),
+    "tilth.sdk.evaluating": ("Evaluation", "evaluate"),
     "tilth.sdk.listing": ("runs",),
     "tilth.sdk.models": ("LoggedModel", "load_model", "log_model", "set_alias"),
     "tilth.sdk.serving": ("deploy", "predict"),
+    "tilth.sdk.sweeps": ("SweepResult", "Trial", "TrialStopped", "sweep"),
 }
 _PLACE = {name: place for place, names in _PLACES.items() for name in names}
 
 __all__ = [
+    "Evaluation",
     "LoggedModel",
     "Run",
+    "SweepResult",
+    "Trial",
+    "TrialStopped",
     "__version__",
     "current_run",
     "deploy",
+    "evaluate",
     "finish",
     "init",
     "load_model",
@@ -75,6 +84,7 @@ __all__ = [
     "run",
     "runs",
     "set_alias",
+    "sweep",
     "tag",
     "use_dataset",
 ]
