@@ -183,14 +183,15 @@ def _give_up(target: Connection, path: str, reason: str) -> None:
 def _resolved(target: Connection, reference: ModelReference) -> LoggedModelView:
     logged_id = reference.logged_model_id
     if logged_id is None:
-        version = _version(target, reference)
+        version = version_of(target, reference)
         if version.logged_model_id is None:
             raise NothingToLoad(f"model {version.model!r} version {version.version} cannot be loaded: {version.unservable}")
         logged_id = version.logged_model_id
     return target.http.call("GET", f"{target.api}/logged-models/{quote(logged_id, safe='')}", LoggedModelView)
 
 
-def _version(target: Connection, reference: ModelReference) -> VersionView:
+def version_of(target: Connection, reference: ModelReference) -> VersionView:
+    """What the reference names now: its number, its alias, else the newest. Raises NothingToLoad, and what the server refuses."""
     path = _model(target, reference.model)
     if reference.alias is not None:
         return target.http.call("GET", f"{path}/aliases/{quote(reference.alias, safe='')}", VersionView)
