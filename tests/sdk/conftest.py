@@ -94,6 +94,13 @@ def make_server(template: Path, home: Path) -> LiveServer:
     return server
 
 
+@pytest.fixture(autouse=True)
+def journal_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where runs wait whose server is away."""
+    monkeypatch.setenv("TILTH_JOURNAL", str(tmp_path / "journal"))
+    return tmp_path / "journal"
+
+
 @pytest.fixture
 def live(shared_live_server: LiveServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveServer]:
     """A server that the SDK in this process finds by the environment."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
@@ -9,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -16,10 +18,22 @@ from urllib.parse import urlsplit, urlunsplit
 import psutil
 
 from tilth import __version__
+from tilth.sdk import notebook
 from tilth.wire.tracking import Environment, GitState
 
 COMMAND_TIMEOUT_S = 10
 MAX_DIFF_BYTES = 10_000_000
+MAX_SCRIPT_BYTES = 5_000_000
+LOCK_FILES = (
+    "uv.lock",
+    "poetry.lock",
+    "pdm.lock",
+    "Pipfile.lock",
+    "pixi.lock",
+    "conda-lock.yml",
+    "environment.yml",
+    "requirements.txt",
+)
 _SECRET = re.compile(r"pass(word|wd)?|secret|token|api[-_]?key|credential", re.IGNORECASE)
 _TOKEN = re.compile(r"tilth_[a-z0-9]{8}_[\w-]{43}")
 """A token of ours is known by its shape, wherever it stands."""
@@ -30,7 +44,7 @@ def environment(folder: Path) -> Environment:
     return Environment(
         git=git_state(folder),
         entry_point=_entry_point(),
-        argv=masked(sys.argv[1:]),
+        argv=masked(sys.argv[1:]) if notebook.shell() is None else [],
         working_folder=str(Path.cwd()),
         python=platform.python_version(),
         platform=platform.platform(),
@@ -39,12 +53,14 @@ def environment(folder: Path) -> Environment:
         memory_mb=psutil.virtual_memory().total >> 20,
         gpus=gpus(),
         tilth=__version__,
+        cpu=_cpu(),
+        cuda=_cuda(),
     )
 
 
 def code_folder() -> Path:
     """Folder of the script that runs, else the working folder."""
-    script = Path(sys.argv[0]) if sys.argv and sys.argv[0] else None
+    script = Path(sys.argv[0]) if sys.argv and sys.argv[0] and notebook.shell() is None else None
     return script.resolve().parent if script is not None and script.is_file() else Path.cwd()
 
 
@@ -62,6 +78,7 @@ def git_state(folder: Path) -> GitState | None:
         branch=heads.get("branch.head", ""),
         remote=without_credentials(remote),
         dirty=any(not line.startswith("#") for line in lines),
+        root=(_git(folder, "rev-parse", "--show-toplevel") or b"").decode(errors="replace").strip(),
     )
 
 
@@ -103,10 +120,85 @@ def masked(arguments: list[str]) -> list[str]:
     return [_TOKEN.sub("***", argument) for argument in shown]
 
 
+def is_tracked(file: Path) -> bool:
+    """Whether Git knows the file."""
+    return bool(_git(file.parent, "ls-files", "--error-unmatch", file.name))
+
+
+def script() -> Path | None:
+    """The file that runs, if it is one that can be kept."""
+    found = Path(sys.argv[0]) if sys.argv and sys.argv[0] and notebook.shell() is None else None
+    if found is None or not found.is_file() or found.stat().st_size > MAX_SCRIPT_BYTES or _is_installed(found):
+        return None
+    return found.resolve()
+
+
+def lock_files(folder: Path, root: Path | None) -> list[Path]:
+    """Lock files of package managers in `folder` or above it, up to `root`; the nearest of each name, of at most 10 MB."""
+    found: dict[str, Path] = {}
+    for place in [folder, *folder.parents]:
+        for name in LOCK_FILES:
+            file = place / name
+            if name not in found and file.is_file() and file.stat().st_size <= MAX_DIFF_BYTES:
+                found[name] = file
+        if root is None or place == root:
+            break
+    return list(found.values())
+
+
+def conda_packages(environ: Mapping[str, str]) -> str:
+    """What conda installed, as `name=version=build`, one a line; empty outside a conda environment."""
+    kept = Path(environ.get("CONDA_PREFIX", ""), "conda-meta")
+    if not environ.get("CONDA_PREFIX") or not kept.is_dir():
+        return ""
+    names = sorted(file.stem.rsplit("-", 2) for file in kept.glob("*.json") if file.stem.count("-") >= 2)
+    return "".join(f"{'='.join(parts)}\n" for parts in names)
+
+
 def packages() -> str:
-    """Every installed distribution as `name==version`, one a line, in order."""
-    found = {(dist.name, dist.version) for dist in metadata.distributions() if dist.name}
-    return "".join(f"{name}=={version}\n" for name, version in sorted(found, key=lambda one: one[0].lower()))
+    """Every installed distribution as a line of a requirements file, in order: `name==version`, or where it was taken from.
+
+    What was installed from a local folder stands in a comment: no other machine can install it from there.
+    """
+    lines = {dist.name.lower(): _requirement(dist) for dist in metadata.distributions() if dist.name}
+    return "".join(f"{line}\n" for _, line in sorted(lines.items()))
+
+
+def _requirement(dist: metadata.Distribution) -> str:
+    try:
+        origin = json.loads(dist.read_text("direct_url.json") or "{}")
+    except ValueError:
+        origin = {}
+    url = without_credentials(str(origin.get("url", "")))
+    if "vcs_info" in origin:
+        return f"{dist.name} @ {origin['vcs_info'].get('vcs', 'git')}+{url}@{origin['vcs_info'].get('commit_id', '')}"
+    if url.startswith("file:"):
+        return f"# {dist.name}=={dist.version} was installed from a folder of that machine"
+    return f"{dist.name} @ {url}" if url else f"{dist.name}=={dist.version}"
+
+
+def _is_installed(file: Path) -> bool:
+    """A console script, such as `pytest`: it is part of a package, not of the run."""
+    return file.resolve().parent == Path(sys.executable).parent or "site-packages" in file.parts
+
+
+def _cpu() -> str:
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return platform.processor()
+    found = re.search(r"^model name\s*: (.+)$", text, re.MULTILINE)
+    return found.group(1).strip() if found else platform.processor()
+
+
+def _cuda() -> str:
+    """Of the driver, and of torch if the program has it loaded."""
+    told = (run_quietly(["nvidia-smi"]) or b"").decode(errors="replace")
+    driver = re.search(r"Driver Version: (\S+)", told)
+    cuda = re.search(r"CUDA Version: (\S+)", told)
+    toolkit = getattr(getattr(sys.modules.get("torch"), "version", None), "cuda", None)
+    known = {"driver": driver and driver.group(1), "CUDA": cuda and cuda.group(1), "torch built for": toolkit}
+    return ", ".join(f"{name} {value}" for name, value in known.items() if value)
 
 
 def gpus() -> list[str]:
@@ -132,6 +224,8 @@ def _git(folder: Path, *arguments: str) -> bytes | None:
 
 
 def _entry_point() -> str:
+    if notebook.shell() is not None:
+        return f"notebook {notebook.notebook_name()}"
     spec = getattr(sys.modules.get("__main__"), "__spec__", None)
     if spec is not None and spec.name:
         return f"python -m {spec.name.removesuffix('.__main__')}"

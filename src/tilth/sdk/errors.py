@@ -12,6 +12,13 @@ class NoServerAnswers(Unavailable):
         super().__init__(f"no Tilth server answers at {url} ({reason}); start one with `tilth up`, or look with `tilth status`")
 
 
+class NoServerKnown(Unavailable):
+    """Something needs a server, and the program knows of none."""
+
+    def __init__(self) -> None:
+        super().__init__("no Tilth server is known here, so this cannot be done now; start one with `tilth up`, or set TILTH_URL")
+
+
 class NoCurrentRun(Conflict):
     def __init__(self, what: str) -> None:
         super().__init__(f"tilth.{what} needs a current run; write `with tilth.run() as run:` around it")
@@ -38,10 +45,10 @@ class UnknownData(Invalid):
 
 
 class NotEverythingSent(Unavailable):
-    """Metrics were still waiting when time was up."""
+    """Values were still in memory when time was up: not sent, and not in the journal."""
 
     def __init__(self, left: int, reason: str) -> None:
         super().__init__(
-            f"{left} logged values could not be sent in time ({reason}); the run keeps what was acknowledged. "
+            f"{left} logged values could not be sent in time ({reason}); they wait in memory, and are lost if the program ends now. "
             "Give it longer by TILTH_FLUSH_TIMEOUT_S"
         )

@@ -16,7 +16,7 @@ import msgspec
 from tilth.core.clock import monotonic
 from tilth.core.errors import KINDS, TilthError, Unavailable
 from tilth.core.tls import believed
-from tilth.sdk.errors import NoServerAnswers
+from tilth.sdk.errors import NoServerAnswers, NoServerKnown
 from tilth.wire.errors import ErrorBody
 
 T = TypeVar("T")
@@ -68,12 +68,15 @@ class Http:
         query: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         retry_for_s: float = RETRY_S,
+        timeout_s: float = ANSWER_TIMEOUT_S,
     ) -> httpx.Response:
         """Tries again with back-off while the server is away or busy, for at most `retry_for_s` seconds. Raises TilthError."""
         deadline, pause = monotonic() + retry_for_s, 0.1
         while True:
             try:
-                return self.send_once(method, path, content, query=query, headers=headers)
+                return self.send_once(method, path, content, query=query, headers=headers, timeout_s=timeout_s)
+            except NoServerKnown:
+                raise
             except Unavailable:
                 if monotonic() + pause > deadline:
                     raise
@@ -90,6 +93,8 @@ class Http:
         headers: Mapping[str, str] | None = None,
         timeout_s: float = ANSWER_TIMEOUT_S,
     ) -> httpx.Response:
+        if not self.url:
+            raise NoServerKnown
         kind = {"content-type": "application/json"} if isinstance(content, bytes) else {}
         pieces = content() if callable(content) else content
         timeout = httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S)

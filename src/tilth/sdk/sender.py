@@ -1,7 +1,7 @@
 """Sends what a run logs from a thread of its own, so that training never waits for the network.
 
 Nothing is lost silently: batches are repeated until the server acknowledges them (it knows a repeated one by writer and number), a full
-queue makes the caller wait, what the server refuses for good is raised by the next call, and `close` says what it could not send.
+queue makes the caller wait, what the server refuses for good is raised by the next call, and what cannot be sent goes to a journal on disk.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ import msgspec
 from tilth.core.clock import monotonic
 from tilth.core.errors import TilthError, Unavailable
 from tilth.core.ids import new_id
+from tilth.sdk.delivery import deliver_apart
 from tilth.sdk.errors import NotEverythingSent
 from tilth.sdk.http import Http
+from tilth.sdk.spill import Spill
 from tilth.wire.tracking import MAX_INPUTS, MAX_METRICS, MAX_PARAMS, MAX_TAGS, DatasetInput, LogBatch, MetricPoint
 
 FLUSH_S = 0.3
@@ -36,10 +38,15 @@ Sample = Callable[[], list[MetricPoint]]
 
 
 class Sender:
-    """path: of the run on the server. sample: asked every few seconds for system metrics."""
+    """path: of the run on the server. spill: where values go while the server is away. sample: asked for system metrics.
 
-    def __init__(self, http: Http, path: str, sample: Sample | None = None) -> None:
-        self._http, self._path, self._sample = http, path, sample
+    beats: whether to send heartbeats.
+    """
+
+    def __init__(self, http: Http, path: str, spill: Spill, sample: Sample | None = None, *, beats: bool = True) -> None:
+        self._beats = beats
+        self._http, self._path, self._spill, self._sample = http, path, spill, sample
+        self._writer = spill.writer
         self._reset()
         _senders.add(self)
         self._ensure_thread()
@@ -56,7 +63,7 @@ class Sender:
         self._deadline: float | None = None
         self._refused: list[TilthError] = []
         self._last_trouble = ""
-        self._writer, self._number = new_id(), 0
+        self._number = self._under_way = 0
 
     # What the run calls
 
@@ -92,7 +99,7 @@ class Sender:
         self._ensure_thread()
 
     def flush(self, timeout_s: float) -> None:
-        """Returns when everything is acknowledged or refused. Raises NotEverythingSent."""
+        """Returns when everything is acknowledged, refused, or on disk in the journal. Raises NotEverythingSent."""
         deadline = monotonic() + timeout_s
         with self._changed:
             while not self._idle:
@@ -102,9 +109,10 @@ class Sender:
                 if left <= 0:
                     raise NotEverythingSent(self._waiting, self._last_trouble or "the server is slow")
                 self._changed.wait(min(left, 1.0))
+        self._spill.sync()
 
     def close(self, timeout_s: float) -> None:
-        """Sends the rest and ends the thread. Raises NotEverythingSent; refusals stay for `raise_refusal`."""
+        """Sends the rest, or writes it to the journal, and ends the thread. Raises NotEverythingSent; refusals stay for `raise_refusal`."""
         with self._changed:
             self._closed, self._deadline = True, monotonic() + timeout_s
             self._changed.notify_all()
@@ -122,7 +130,8 @@ class Sender:
 
     @property
     def _waiting(self) -> int:
-        return len(self._metrics) + len(self._params) + len(self._tags) + len(self._inputs) + len(self._jobs)
+        queued = len(self._metrics) + len(self._params) + len(self._tags) + len(self._inputs) + len(self._jobs)
+        return queued + self._under_way
 
     @property
     def _idle(self) -> bool:
@@ -146,32 +155,56 @@ class Sender:
                     self._hurry = False
                     self._changed.notify_all()
                     if self._closed:
-                        return
+                        break
                 if not (self._hurry or self._closed or self._waiting >= FLUSH_ITEMS):
                     self._changed.wait(FLUSH_S)
-            if self._overdue():
-                return
-            if not forked and monotonic() >= next_beat:
+            if self._beats and not forked and self._spill.sends_at_once and monotonic() >= next_beat and not self._overdue():
                 next_beat = monotonic() + HEARTBEAT_S
                 self._beat()
             if not forked and self._sample is not None and not self._closed and monotonic() >= next_sample:
                 next_sample = monotonic() + SAMPLE_S
                 self._metrics.extend(self._sample())
-            self._send_waiting()
+            try:
+                self._send_waiting()
+            except OSError as error:
+                # The journal cannot be written: what waits is counted as not sent at the end.
+                self._last_trouble = f"the journal in {self._spill.root} cannot be written: {error}"
+                if self._overdue():
+                    return
+                with self._changed:
+                    self._changed.wait(1.0)
+            self._catch_up()
+        if self._spill.is_open:
+            self._catch_up(at_once=True)
+
+    def _catch_up(self, at_once: bool = False) -> None:
+        """Sends what the journal holds, once the server is back."""
+        try:
+            self._spill.catch_up(self._overdue, at_once=at_once)
+        except Unavailable as trouble:
+            self._last_trouble = str(trouble)
+        except TilthError as refusal:
+            self._refuse(refusal)
+        for refused in self._spill.take_refused():
+            self._refuse(refused)
 
     def _send_waiting(self) -> None:
         with self._changed:
             batch, jobs = self._taken(), list(self._jobs)
             self._busy = batch is not None or bool(jobs)
-        if batch is not None:
-            self._deliver(batch)
-        for job in jobs:
-            self._attempt(job)
+            self._under_way = _size(batch) if batch is not None else 0
+        try:
+            if batch is not None:
+                self._deliver(batch)
+                self._under_way = 0
+            for job in jobs:
+                self._attempt(job)
+                with self._changed:
+                    self._jobs.popleft()
+        finally:
             with self._changed:
-                self._jobs.popleft()
-        with self._changed:
-            self._busy = False
-            self._changed.notify_all()
+                self._busy, self._under_way = False, 0
+                self._changed.notify_all()
 
     def _taken(self) -> LogBatch | None:
         metrics = [self._metrics.popleft() for _ in range(min(len(self._metrics), MAX_METRICS))]
@@ -183,23 +216,26 @@ class Sender:
         return LogBatch(metrics=metrics, params=params, tags=tags, inputs=inputs)
 
     def _deliver(self, batch: LogBatch) -> None:
-        """Sends a batch under a number of its own. One that is refused is sent in parts, so that only the culprit is lost."""
+        """Sends a batch under a number of its own, or writes it to the journal."""
         self._number += 1
         numbered = msgspec.structs.replace(batch, writer=self._writer, number=self._number)
-        content = msgspec.json.encode(numbered)
         try:
-            if not self._persist(lambda: self._http.send_once("POST", f"{self._path}/log", content)):
-                self._put_back(batch)
+            if not self._spill.add(numbered):
+                deliver_apart(self._send_or_keep, numbered, self._refuse)
         except TilthError as refusal:
-            parts = _parts(batch)
-            if len(parts) < 2:
-                self._refuse(refusal)
-                return
-            for part in parts:
-                self._deliver(part)
+            self._refuse(refusal)
+        except OSError:
+            self._put_back(batch)
+            raise
+
+    def _send_or_keep(self, batch: LogBatch) -> None:
+        content = msgspec.json.encode(batch)
+        if self._spill.add(batch) or self._persist(lambda: self._http.send_once("POST", f"{self._path}/log", content)):
+            return
+        self._spill.add_tried(batch)
 
     def _put_back(self, batch: LogBatch) -> None:
-        """Time is up: what was not acknowledged counts as not sent."""
+        """The journal could not take it."""
         with self._changed:
             self._metrics.extendleft(reversed(batch.metrics))
             self._params = {**batch.params, **self._params}
@@ -208,13 +244,14 @@ class Sender:
 
     def _attempt(self, job: Job) -> None:
         try:
-            self._persist(job)
+            job()
         except TilthError as refusal:
             self._refuse(refusal)
 
     def _persist(self, send: Callable[[], object]) -> bool:
-        """Repeats `send` until it succeeds; False once the time for closing is up. Raises what is refused for good."""
-        pause = 0.2
+        """Repeats `send` until it succeeds; False once the server has been away for too long. Raises what is refused for good."""
+        pause, patience_s = 0.2, self._spill.patience_s
+        given_up = None if patience_s is None else monotonic() + patience_s
         while True:
             try:
                 send()
@@ -224,7 +261,7 @@ class Sender:
                 return True
             with self._changed:
                 self._changed.wait(pause * random.uniform(0.5, 1.0))
-            if self._overdue():
+            if self._overdue() or (given_up is not None and monotonic() > given_up):
                 return False
             pause = min(MAX_PAUSE_S, pause * 2)
 
@@ -244,16 +281,8 @@ class Sender:
             self._refused.append(refusal)
 
 
-def _parts(batch: LogBatch) -> list[LogBatch]:
-    """Halves of the metrics, and every param, tag and data set alone."""
-    half = max(1, len(batch.metrics) // 2)
-    metrics = [part for part in (batch.metrics[:half], batch.metrics[half:]) if part]
-    return [
-        *(LogBatch(metrics=part) for part in metrics),
-        *(LogBatch(params={key: value}) for key, value in batch.params.items()),
-        *(LogBatch(tags={key: value}) for key, value in batch.tags.items()),
-        *(LogBatch(inputs=[data]) for data in batch.inputs),
-    ]
+def _size(batch: LogBatch) -> int:
+    return len(batch.metrics) + len(batch.params) + len(batch.tags) + len(batch.inputs)
 
 
 _senders: weakref.WeakSet[Sender] = weakref.WeakSet()
@@ -263,6 +292,8 @@ _in_child: weakref.WeakSet[Sender] = weakref.WeakSet()
 def _after_fork() -> None:
     """A forked child (a data loader, a pool) inherits no threads: it gets a queue of its own, and leaves heartbeats to its parent."""
     for sender in list(_senders):
+        sender._spill = sender._spill.for_child(new_id())
+        sender._writer = sender._spill.writer
         sender._reset()
         _in_child.add(sender)
 

@@ -52,16 +52,21 @@ class ExperimentUpdate(Request):
 
 
 class GitState(Struct, omit_defaults=True):
-    """remote: without user name and password. dirty: whether the working tree differed from the commit."""
+    """remote: without user name and password. dirty: whether the working tree differed from the commit. root: folder of the working tree."""
 
     commit: str = ""
     branch: str = ""
     remote: str = ""
     dirty: bool = False
+    root: str = ""
 
 
 class Environment(Struct, omit_defaults=True):
-    """Where and by what a run was made. memory_mb: of the machine. argv: values that look like secrets are masked."""
+    """Where and by what a run was made. memory_mb: of the machine. argv: values that look like secrets are masked.
+
+    code: artifacts of the run that hold its code, where Git does not. locks: those that hold the environment as a lock file.
+    cuda: versions of driver and toolkit.
+    """
 
     git: GitState | None = None
     entry_point: str = ""
@@ -74,6 +79,11 @@ class Environment(Struct, omit_defaults=True):
     memory_mb: int = 0
     gpus: list[str] = []
     tilth: str = ""
+    cpu: str = ""
+    cuda: str = ""
+    code: list[str] = []
+    locks: list[str] = []
+    ranks: int = 1
 
 
 class ResourceUse(Struct, omit_defaults=True):
@@ -105,6 +115,7 @@ class RunUpdate(Request):
     """Fields that are left out stay as they are. error: traceback or reason of a failure."""
 
     name: str | UnsetType = UNSET
+    parent_run_id: str | UnsetType = UNSET
     status: RunStatus | UnsetType = UNSET
     ended: int | UnsetType | None = UNSET
     notes: str | UnsetType = UNSET
@@ -126,7 +137,7 @@ class MetricPoint(Request):
 
 
 class DatasetInput(Request):
-    """A data set that a run read. digest: of the content. schema and profile: JSON documents as text."""
+    """A data set that a run read. digest: of the content. schema and profile: JSON documents as text. tags: what else a client said."""
 
     name: str
     digest: str
@@ -135,6 +146,7 @@ class DatasetInput(Request):
     source: str = ""
     schema: str = ""
     profile: str = ""
+    tags: dict[str, str] | None = None
 
 
 class LogBatch(Request):
