@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, urlsplit
@@ -67,8 +67,28 @@ class Api:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise NotTilth(f"{self.target.url} answered with something else than JSON; is it a Tilth server?") from error
 
+    def put(self, path: str, pieces: Iterable[bytes], timeout_s: float = 600.0) -> None:
+        """Sends a file piece by piece. Raises as `call`; an error of `pieces` comes out as it is."""
+        headers = {"content-type": "application/octet-stream"}
+        try:
+            answer = self._client.put(path, content=iter(pieces), headers=headers, timeout=timeout_s)
+        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:
+            raise NotReached(self._why_not_reached(error)) from error
+        if not answer.is_success:
+            raise error_of(answer.status_code, answer.content, self.target.url)
+
     def get(self, path: str, **params: Any) -> Any:
         return self.call("GET", path, params=params)
+
+    def text(self, path: str) -> str:
+        """The body of an answer as it is. Raises what `call` raises."""
+        try:
+            answer = self._client.get(path)
+        except (httpx.HTTPError, ssl.SSLError) as error:
+            raise NotReached(self._why_not_reached(error)) from error
+        if not answer.is_success:
+            raise error_of(answer.status_code, answer.content, self.target.url)
+        return answer.text
 
     def in_project(self, *segments: str) -> str:
         """Path below the project; each segment is quoted once."""

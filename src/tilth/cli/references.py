@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tilth.cli.client import Api
 from tilth.core.errors import Invalid
 
 
@@ -41,3 +42,11 @@ def parse_reference(text: str) -> ModelReference:
     raise InvalidReference(
         f"{text!r} says no version: write {name or 'model'}@champion for an alias, or {name or 'model'}/1 for a version"
     )
+
+
+def parse_version(api: Api, text: str) -> tuple[str, int]:
+    """Model and version of a reference; an alias is looked up. Raises InvalidReference, NotFound."""
+    named = parse_reference(text)
+    if named.version is not None:
+        return named.model, named.version
+    return named.model, int(api.get(api.in_project("models", named.model, "aliases", named.alias or ""))["version"])

@@ -6,17 +6,12 @@ import click
 
 from tilth.cli.caller import Caller, shared
 from tilth.cli.client import Api
+from tilth.cli.commands import model_approval, model_evaluation
+from tilth.cli.commands.model_group import model
 from tilth.cli.references import parse_reference
 
 MODEL_COLUMNS = ("name", "newest", "versions", "aliases", "description", "updated")
 VERSION_COLUMNS = ("version", "aliases", "flavour", "engine", "in_use_by", "run_id", "created", "creator")
-
-
-@click.group(
-    epilog="\b\nExamples:\n  tilth model list\n  tilth model show flight-delay\n  tilth model alias flight-delay/3 champion\n"
-)
-def model() -> None:
-    """Registered models, their versions and aliases."""
 
 
 @model.command("list", epilog="\b\nExample:\n  tilth model list --json\n")
@@ -46,13 +41,15 @@ def show_model(caller: Caller, name: str) -> None:
 
 @model.command(
     "alias",
-    epilog="\b\nExamples:\n  tilth model alias flight-delay/3 champion\n  tilth model alias flight-delay@champion --remove\n",
+    epilog="\b\nExamples:\n  tilth model alias flight-delay/3 champion\n  tilth model alias flight-delay@champion --remove\n"
+    "  tilth model alias flight-delay/3 champion --override 'the gate data are from the storm week'\n",
 )
 @click.argument("reference")
 @click.argument("alias", required=False)
 @click.option("--remove", is_flag=True, help="Take the alias off: give it as NAME@ALIAS.")
+@click.option("--override", help="Set it in spite of gates and approvals; the reason is kept. Takes an owner.")
 @shared()
-def set_alias(caller: Caller, reference: str, alias: str | None, remove: bool) -> None:
+def set_alias(caller: Caller, reference: str, alias: str | None, remove: bool, override: str | None) -> None:
     """Point ALIAS at the version REFERENCE (`flight-delay/3`); deployments that follow the alias move with it."""
     named = parse_reference(reference)
     with Api(caller.target()) as api:
@@ -64,7 +61,14 @@ def set_alias(caller: Caller, reference: str, alias: str | None, remove: bool) -
             return
         if named.version is None or alias is None:
             raise click.UsageError("name a version and an alias, such as: tilth model alias flight-delay/3 champion")
-        api.call("PUT", api.in_project("models", named.model, "aliases", alias), {"version": named.version})
+        path = api.in_project("models", named.model, "aliases", alias)
+        if override is None:
+            api.call("PUT", path, {"version": named.version})
+        else:
+            api.call("POST", f"{path}/override", {"version": named.version, "reason": override})
     caller.done(
         f"{named.model}@{alias} is version {named.version} now", {"model": named.model, "alias": alias, "version": named.version}
     )
+
+
+__all__ = ["model", "model_approval", "model_evaluation"]
