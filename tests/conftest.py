@@ -110,29 +110,46 @@ class Installation:
         self.system.database.close()  # type: ignore[attr-defined]
 
 
-@pytest.fixture
-def install(migrated_home: Path, tmp_path: Path) -> Iterator[Callable[..., Installation]]:
-    """Makes installations; each has a home of its own unless it is given one."""
+@pytest.fixture(scope="session")
+def install_in(migrated_home: Path) -> Callable[..., Installation]:
+    """Makes an installation with its home in a folder; whoever asks for one stops it."""
     from tilth.app.bootstrap import ensure_local_identity
     from tilth.app.control import create_app
     from tilth.app.settings import load_settings
     from tilth.app.wiring import build
 
-    made: list[Installation] = []
-
-    def make(**flags: object) -> Installation:
-        home = tmp_path / f"home-{len(made)}"
+    def make(home: Path, **flags: object) -> Installation:
         shutil.copytree(migrated_home, home)
         settings = load_settings(home, environ={}, flags=flags)
         system = build(settings, control_url="http://127.0.0.1:8700", serve_url="http://127.0.0.1:8701")
         local = ensure_local_identity(system.database, home, settings.project_name)
-        installation = Installation(system, Answering(create_app(system)), local.token, home)
-        made.append(installation)
-        return installation
+        return Installation(system, Answering(create_app(system)), local.token, home)
+
+    return make
+
+
+@pytest.fixture
+def install(install_in: Callable[..., Installation], tmp_path: Path) -> Iterator[Callable[..., Installation]]:
+    """Makes installations; each has a home of its own."""
+    made: list[Installation] = []
+
+    def make(**flags: object) -> Installation:
+        made.append(install_in(tmp_path / f"home-{len(made)}", **flags))
+        return made[-1]
 
     yield make
     for installation in made:
         installation.stop()
+
+
+@pytest.fixture(scope="module")
+def shared_installation(
+    install_in: Callable[..., Installation], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
+    """One installation for the tests of a module, which only add to it."""
+    installation = install_in(tmp_path_factory.mktemp("shared-home") / "home")
+    yield installation
+    installation.stop()
 
 
 @pytest.fixture

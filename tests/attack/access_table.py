@@ -222,6 +222,33 @@ GET    /version                                                                 
 """
 
 MLFLOW_TABLE = """
+GET    2.0/mlflow/artifacts/list                                                      viewer      read
+POST   2.0/mlflow/experiments/create                                                  developer   write
+POST   2.0/mlflow/experiments/delete                                                  developer   write
+POST   2.0/mlflow/experiments/delete-experiment-tag                                   developer   write
+GET    2.0/mlflow/experiments/get                                                     viewer      read
+GET    2.0/mlflow/experiments/get-by-name                                             viewer      read
+POST   2.0/mlflow/experiments/restore                                                 developer   write
+GET    2.0/mlflow/experiments/search                                                  viewer      read
+POST   2.0/mlflow/experiments/search                                                  viewer      read
+POST   2.0/mlflow/experiments/set-experiment-tag                                      developer   write
+POST   2.0/mlflow/experiments/update                                                  developer   write
+GET    2.0/mlflow/metrics/get-history                                                 viewer      read
+GET    2.0/mlflow/metrics/get-history-bulk-interval                                   viewer      read
+POST   2.0/mlflow/runs/create                                                         developer   write
+POST   2.0/mlflow/runs/delete                                                         developer   write
+POST   2.0/mlflow/runs/delete-tag                                                     developer   write
+GET    2.0/mlflow/runs/get                                                            viewer      read
+POST   2.0/mlflow/runs/log-batch                                                      developer   write
+POST   2.0/mlflow/runs/log-inputs                                                     developer   write
+POST   2.0/mlflow/runs/log-metric                                                     developer   write
+POST   2.0/mlflow/runs/log-model                                                      developer   write
+POST   2.0/mlflow/runs/log-parameter                                                  developer   write
+POST   2.0/mlflow/runs/outputs                                                        developer   write
+POST   2.0/mlflow/runs/restore                                                        developer   write
+POST   2.0/mlflow/runs/search                                                         viewer      read
+POST   2.0/mlflow/runs/set-tag                                                        developer   write
+POST   2.0/mlflow/runs/update                                                         developer   write
 GET    3.0/mlflow/server-info                                                         public      -
 GET    3.0/mlflow/workspaces                                                          signed_in   read
 GET    3.0/mlflow/workspaces/{workspace_name:str}                                     signed_in   read

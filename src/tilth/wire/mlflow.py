@@ -77,6 +77,10 @@ class Asked(Struct):
 
     REQUIRED: ClassVar[tuple[str, ...]] = ()
 
+    @classmethod
+    def explain(cls, given: dict[str, Any]) -> None:
+        """Raises MlflowError for a fault below the fields, which only the request itself can put into words."""
+
 
 class Answer(Struct, omit_defaults=True):
     """Base of answers: what has no value is left out."""
@@ -196,6 +200,7 @@ def _first_fault(given: dict[str, Any], wanted: type[Asked], error: Exception) -
                 continue
         if not _reads_as(value, kind):
             return invalid(invalid_value(name, value, f" Hint: Value was of type '{type(value).__name__}'.") + SEE_DOCS)
+    wanted.explain(given)
     path = str(error).rpartition("`$")[2].strip("`")
     return invalid(f"Invalid value for parameter '{path.lstrip('.') or 'body'}' supplied: {error}.{SEE_DOCS}")
 

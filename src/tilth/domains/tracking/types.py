@@ -57,6 +57,7 @@ class ExperimentDeleted(Conflict):
 
 class ExperimentExists(Conflict):
     def __init__(self, name: str, deleted: bool) -> None:
+        self.name = name
         what = "exists but was deleted: restore it" if deleted else "exists already: use it"
         super().__init__(f"experiment {name[:80]!r} {what}, or choose another name")
 
@@ -70,6 +71,7 @@ class ParamChanged(Conflict):
     """Params are facts about how a run was started: written once."""
 
     def __init__(self, key: str, run_id: str, old: str, new: str) -> None:
+        self.key, self.run_id, self.old, self.new = key, run_id, old, new
         super().__init__(
             f"param {key!r} of run {run_id} is {old[:200]!r} and cannot become {new[:200]!r}; "
             "params are written once: log a changing value as a metric or a tag, or start another run"
@@ -158,6 +160,20 @@ class InvalidOrder(Invalid):
     def __init__(self, text: str) -> None:
         super().__init__(
             f"order {text[:80]!r} is not understood; use e.g. `metrics.auc desc`, `params.depth`, `start_time`, `name asc`"
+        )
+
+
+class InvalidPage(Invalid):
+    """limit or page_token make no sense."""
+
+
+class SearchTooSlow(Invalid):
+    """A search looked at too many runs in vain. Sending it again cannot help."""
+
+    def __init__(self, seconds: float, broad: str) -> None:
+        super().__init__(
+            f"the search was ended after {seconds:g} s: {broad}; add a term that few runs meet (an experiment, a tag, a range of "
+            "start_time), or order by start_time"
         )
 
 

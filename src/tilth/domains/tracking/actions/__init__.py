@@ -8,10 +8,21 @@ from tilth.domains.tracking.actions.experiments import (
     create_default_experiment,
     create_experiment,
     delete_experiment,
+    remove_experiment_tag,
     restore_experiment,
     update_experiment,
 )
-from tilth.domains.tracking.actions.runs import create_run, delete_run, heartbeat, log, mark_lost, restore_run, update_run
+from tilth.domains.tracking.actions.runs import (
+    create_run,
+    delete_run,
+    heartbeat,
+    link_models,
+    log,
+    mark_lost,
+    remove_tag,
+    restore_run,
+    update_run,
+)
 
 __all__ = [
     "add_artifact",
@@ -23,8 +34,11 @@ __all__ = [
     "delete_experiment",
     "delete_run",
     "heartbeat",
+    "link_models",
     "log",
     "mark_lost",
+    "remove_experiment_tag",
+    "remove_tag",
     "restore_experiment",
     "restore_run",
     "update_experiment",

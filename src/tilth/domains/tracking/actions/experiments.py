@@ -16,6 +16,7 @@ from tilth.domains.tracking.types import DefaultExperimentStays, ExperimentDelet
 from tilth.wire.tracking import DEFAULT_EXPERIMENT, ExperimentUpdate
 
 MAX_EXPERIMENT_NAME_CHARS = 500
+MAX_EXPERIMENT_TAG_CHARS = 20_000
 
 
 def create_default_experiment(tx: Tx, project_id: ProjectId) -> str:
@@ -27,7 +28,7 @@ def create_default_experiment(tx: Tx, project_id: ProjectId) -> str:
 def create_experiment(tx: Tx, actor: Actor, project_id: ProjectId, name: str, tags: dict[str, str] | None = None) -> str:
     """Returns the id. Raises InvalidName, ExperimentExists."""
     check_name(name, "experiment", MAX_EXPERIMENT_NAME_CHARS)
-    check_tags(tags or {})
+    check_tags(tags or {}, MAX_EXPERIMENT_TAG_CHARS)
     standing = experiment_row(tx, project_id, name=name)
     if standing is not None:
         raise ExperimentExists(name, deleted=standing.deleted_at is not None)
@@ -49,29 +50,40 @@ def update_experiment(tx: Tx, actor: Actor, project_id: ProjectId, experiment_id
         names = {"from": row.name, "to": update.name}
         record(tx, actor, "experiment.renamed", project_id=project_id, thing=experiment_id, detail=names)
     if update.tags is not UNSET:
-        check_tags(update.tags)
+        check_tags(update.tags, MAX_EXPERIMENT_TAG_CHARS)
         changes.set_experiment_tags(tx, project_id, experiment_id, update.tags)
         tagged = {"tags": sorted(update.tags)}
         record(tx, actor, "experiment.tagged", project_id=project_id, thing=experiment_id, detail=tagged)
 
 
+def remove_experiment_tag(tx: Tx, actor: Actor, project_id: ProjectId, experiment_id: str, key: str) -> bool:
+    """Whether the tag was there. Raises UnknownExperiment, ExperimentDeleted."""
+    _alive(tx, project_id, experiment_id)
+    if not changes.delete_experiment_tag(tx, project_id, experiment_id, key):
+        return False
+    record(tx, actor, "experiment.tagged", project_id=project_id, thing=experiment_id, detail={"removed": [key]})
+    return True
+
+
 def delete_experiment(tx: Tx, actor: Actor, project_id: ProjectId, experiment_id: str) -> None:
-    """Its runs stay and are hidden with it. Raises UnknownExperiment, ExperimentDeleted, DefaultExperimentStays."""
+    """Its runs are deleted with it, at the same moment. Raises UnknownExperiment, ExperimentDeleted, DefaultExperimentStays."""
     row = _alive(tx, project_id, experiment_id)
     if row.number == 0:
         raise DefaultExperimentStays
     moment = now()
     changes.change_experiment(tx, project_id, experiment_id, {"deleted_at": moment, "updated": moment})
+    changes.change_runs_of_experiment(tx, project_id, experiment_id, deleted_from=None, deleted_to=moment)
     record(tx, actor, "experiment.deleted", project_id=project_id, thing=experiment_id, detail={"name": row.name})
 
 
 def restore_experiment(tx: Tx, actor: Actor, project_id: ProjectId, experiment_id: str) -> None:
-    """Raises UnknownExperiment. An experiment that is not deleted stays as it is."""
+    """With the runs that were deleted with it. Raises UnknownExperiment. An experiment that is not deleted stays as it is."""
     row = experiment_row(tx, project_id, id=experiment_id)
     if row is None:
         raise UnknownExperiment(experiment_id)
     if row.deleted_at is not None:
         changes.change_experiment(tx, project_id, experiment_id, {"deleted_at": None, "updated": now()})
+        changes.change_runs_of_experiment(tx, project_id, experiment_id, deleted_from=row.deleted_at, deleted_to=None)
         record(tx, actor, "experiment.restored", project_id=project_id, thing=experiment_id, detail={"name": row.name})
 
 

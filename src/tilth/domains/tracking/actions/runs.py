@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from msgspec import UNSET
 
@@ -71,8 +72,10 @@ def create_run(tx: Tx, actor: Actor, project_id: ProjectId, wanted: RunCreate) -
     return run_id
 
 
-def log(tx: Tx, project_id: ProjectId, run_id: str, batch: LogBatch, at: Millis) -> None:
+def log(tx: Tx, project_id: ProjectId, run_id: str, batch: LogBatch, at: Millis, *, once: bool = False) -> None:
     """Writes a checked batch (rules.batches.check_batch), all of it or nothing. at: moment of points that bring none.
+
+    once: points that are there already are left out.
 
     Raises UnknownRun, RunDeleted, ParamChanged.
     """
@@ -82,11 +85,30 @@ def log(tx: Tx, project_id: ProjectId, run_id: str, batch: LogBatch, at: Millis)
     if head.status == "lost":
         hot.revive(tx, project_id, run_id, at)
     if batch.metrics:
-        hot.add_points(tx, head, batch.metrics, at)
+        hot.add_points(tx, head, batch.metrics, at, once=once)
     if batch.params or batch.tags:
         _write_texts(tx, head, batch.params, batch.tags)
     if batch.inputs:
         hot.add_inputs(tx, head, batch.inputs, at)
+
+
+def link_models(
+    tx: Tx,
+    project_id: ProjectId,
+    run_id: str,
+    direction: Literal["input", "output"],
+    models: Sequence[tuple[str, int]],
+    at: Millis,
+) -> None:
+    """Notes which logged models a run read or made, each with a step. Raises UnknownRun, RunDeleted."""
+    _alive(tx, project_id, run_id)
+    hot.add_models(tx, run_id, direction, models, at)
+
+
+def remove_tag(tx: Tx, project_id: ProjectId, run_id: str, key: str) -> bool:
+    """Whether the tag was there. Raises UnknownRun, RunDeleted."""
+    _alive(tx, project_id, run_id)
+    return hot.remove_tag(tx, run_id, key)
 
 
 def heartbeat(tx: Tx, project_id: ProjectId, run_id: str, at: Millis) -> None:
@@ -101,12 +123,14 @@ def heartbeat(tx: Tx, project_id: ProjectId, run_id: str, at: Millis) -> None:
 def update_run(tx: Tx, actor: Actor, project_id: ProjectId, run_id: str, update: RunUpdate) -> None:
     """Changes what is given. An end status without a moment ends now; `running` takes the end away.
 
-    Raises UnknownRun, RunDeleted, InvalidName, ValueTooLong.
+    Raises UnknownRun (also of the parent), RunDeleted, InvalidName, ValueTooLong, RunIsItsOwnAncestor.
     """
     head = _alive(tx, project_id, run_id)
     values: dict[str, Any] = {}
     if update.name is not UNSET:
         values["name"] = check_name(update.name, "run")
+    if update.parent_run_id is not UNSET:
+        values["parent_run_id"] = _new_parent(tx, project_id, run_id, update.parent_run_id)
     if update.notes is not UNSET:
         values["notes"] = _check_length("notes", update.notes, MAX_NOTES_CHARS)
     if update.error is not UNSET:
@@ -195,6 +219,13 @@ def _parent(tx: Tx, project_id: ProjectId, run_id: str, parent_run_id: str | Non
     if parent_run_id == run_id:
         raise RunIsItsOwnAncestor(run_id)
     return _alive(tx, project_id, parent_run_id)
+
+
+def _new_parent(tx: Tx, project_id: ProjectId, run_id: str, parent_run_id: str) -> str:
+    _alive(tx, project_id, parent_run_id)
+    if hot.has_ancestor(tx, project_id, parent_run_id, run_id):
+        raise RunIsItsOwnAncestor(run_id)
+    return parent_run_id
 
 
 def _experiment_id(wanted: RunCreate, parent: Row | None) -> str | None:

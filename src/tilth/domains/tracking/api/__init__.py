@@ -1,7 +1,17 @@
-"""Our own API of experiments, runs and artifacts."""
+"""Our own API of experiments, runs and artifacts, and MLflow's beside it."""
 
-from tilth.domains.tracking.api import artifacts, care, comments, curves, experiments, imports, runs, uploads
+from tilth.domains.tracking.api import artifacts, care, comments, curves, experiments, imports, mlflow, runs, uploads
 
-routes = [*experiments.routes, *curves.routes, *runs.routes, *artifacts.routes, *care.routes, *imports.routes, *uploads.routes, *comments.routes]
+routes = [
+    *experiments.routes,
+    *curves.routes,
+    *runs.routes,
+    *artifacts.routes,
+    *care.routes,
+    *imports.routes,
+    *uploads.routes,
+    *mlflow.routes,
+    *comments.routes,
+]
 
 __all__ = ["routes"]

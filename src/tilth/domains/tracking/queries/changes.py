@@ -30,6 +30,21 @@ def set_experiment_tags(tx: Tx, project_id: str, experiment_id: str, tags: dict[
     tx.many(upsert(experiment_tag, ["experiment_id", "key"], ["value"]), rows)
 
 
+def delete_experiment_tag(tx: Tx, project_id: str, experiment_id: str, key: str) -> bool:
+    """Whether it was there. The experiment must be one of the project: its row was read before."""
+    mine = (experiment_tag.c.experiment_id == experiment_id) & (experiment_tag.c.key == key)
+    return bool(tx.run(delete(experiment_tag).where(mine)))
+
+
+def change_runs_of_experiment(
+    tx: Tx, project_id: str, experiment_id: str, *, deleted_from: Millis | None, deleted_to: Millis | None
+) -> None:
+    """Deletes the runs that live (deleted_from None), or restores those that were deleted at one moment."""
+    was = run.c.deleted_at.is_(None) if deleted_from is None else run.c.deleted_at == deleted_from
+    mine = (run.c.project_id == project_id) & (run.c.experiment_id == experiment_id)
+    tx.run(update(run).where(mine, was).values(deleted_at=deleted_to))
+
+
 def run_owner_across_projects(tx: Tx, run_id: str) -> Row | None:
     """Project and user of a run: run ids are one space, so a chosen id is looked for everywhere."""
     return tx.one(select(run.c.project_id, run.c.user_id, run.c.deleted_at).where(run.c.id == run_id))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import count
+from math import nan
 from random import getrandbits
+from struct import pack, unpack
 from typing import Any
 
 from sqlalchemy import Column, and_, bindparam, case, insert, or_, select, tuple_, update
@@ -11,7 +14,7 @@ from sqlalchemy import Column, and_, bindparam, case, insert, or_, select, tuple
 from tilth.backends.sql import Hot, Row, Tx, hot, upsert
 from tilth.core.clock import Millis, now
 from tilth.domains.tracking.rules.batches import PREFIX_CHARS, as_number, fold_latest, number_of
-from tilth.domains.tracking.tables import metric_last, metric_point, param, run, run_input, run_writer, tag
+from tilth.domains.tracking.tables import metric_last, metric_point, param, run, run_input, run_model, run_writer, tag
 from tilth.wire.tracking import DatasetInput, MetricPoint
 
 
@@ -48,14 +51,18 @@ REVIVE: Hot = hot(
     .values({"status": "running", "ended": None, "error": "", **_set(run.c.last_heartbeat)})
 )
 INSERT_POINT: Hot = hot(insert(metric_point))
+INSERT_POINT_ONCE: Hot = hot(upsert(metric_point, ["run_id", "key", "step", "ts", "seq"]))
 UPSERT_LAST: Hot = hot(upsert(metric_last, ["run_id", "key"], _latest))
 INSERT_PARAM: Hot = hot(upsert(param, ["run_id", "key"]))
 PARAM_VALUE: Hot = hot(select(param.c.value).where(param.c.run_id == bindparam("run_id"), param.c.key == bindparam("key")))
 UPSERT_TAG: Hot = hot(upsert(tag, ["run_id", "key"], ["value", "prefix"]))
+TAG_VALUE: Hot = hot(select(tag.c.value).where(tag.c.run_id == bindparam("run_id"), tag.c.key == bindparam("key")))
 DELETE_TAG: Hot = hot(tag.delete().where(tag.c.run_id == bindparam("run_id"), tag.c.key == bindparam("key")))
 UPSERT_INPUT: Hot = hot(
-    upsert(run_input, ["run_id", "name", "digest", "context"], ["source_type", "source", "schema", "profile"])
+    upsert(run_input, ["run_id", "name", "digest", "context"], ["source_type", "source", "schema", "profile", "tags"])
 )
+UPSERT_MODEL: Hot = hot(upsert(run_model, ["run_id", "model_id", "direction"], ["step"]))
+PARENT: Hot = hot(select(run.c.parent_run_id).where(_where_run()))
 SEEN_NUMBER: Hot = hot(
     select(run_writer.c.number).where(run_writer.c.run_id == bindparam("run_id"), run_writer.c.writer == bindparam("writer"))
 )
@@ -79,46 +86,106 @@ def is_new_batch(tx: Tx, run_id: str, writer: str, number: int) -> bool:
     return True
 
 
-def add_points(tx: Tx, head: Row, points: list[MetricPoint], at: Millis) -> None:
-    """Writes points, and leaves their folded latest values to the end of the write group."""
+def add_points(tx: Tx, head: Row, points: Sequence[MetricPoint], at: Millis, *, once: bool = False) -> None:
+    """Writes points, and leaves their folded latest values to the end of the write group.
+
+    once: a point of the same metric, step, moment and value as one that is there is left out, as MLflow has it.
+    """
     run_id, experiment_id, started = head.id, head.experiment_id, head.started
     rows: list[dict[str, Any]] = []
     for point in points:
-        key, value = point.key, number_of(point.value)
-        ts = at if point.ts is None else point.ts
-        is_nan = value is None
+        value = number_of(point.value)
         rows.append(
             {
                 "run_id": run_id,
-                "key": key,
+                "key": point.key,
                 "step": point.step,
-                "ts": ts,
-                "seq": next(_sequence),
+                "ts": at if point.ts is None else point.ts,
+                "seq": _sequence_of_value(value) if once else next(_sequence),
                 "value": value,
-                "is_nan": is_nan,
+                "is_nan": value is None,
                 "model_id": point.model_id,
                 "dataset_name": point.dataset_name,
                 "dataset_digest": point.dataset_digest,
             }
         )
+    for row in _inserted_once(tx, rows) if once else _inserted(tx, rows):
+        key, value = row["key"], row["value"]
         last = {
             "run_id": run_id,
             "key": key,
             "experiment_id": experiment_id,
             "started": started,
             "value": value,
-            "is_nan": is_nan,
-            "step": point.step,
-            "ts": ts,
+            "is_nan": row["is_nan"],
+            "step": row["step"],
+            "ts": row["ts"],
             "min": value,
             "max": value,
             "count": 1,
         }
         tx.coalesce(UPSERT_LAST, (run_id, key), last, fold_latest)
+
+
+def _inserted(tx: Tx, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     if len(rows) == 1:
         tx.run(INSERT_POINT, **rows[0])
     else:
         tx.many(INSERT_POINT, rows)
+    return rows
+
+
+class _Repeated(Exception):
+    """Some point of a batch is there already."""
+
+
+def _inserted_once(tx: Tx, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows that were not there yet. A batch without repetition, which is nearly every one, is written at once."""
+    if len(rows) == 1:
+        return rows if tx.run(INSERT_POINT_ONCE, **rows[0]) else []
+    unique = list({(row["key"], row["step"], row["ts"], row["seq"]): row for row in rows}.values())
+    try:
+        with tx.savepoint():
+            if tx.many(INSERT_POINT_ONCE, unique) != len(unique):
+                raise _Repeated
+    except _Repeated:
+        return [row for row in unique if tx.run(INSERT_POINT_ONCE, **row)]
+    return unique
+
+
+def _sequence_of_value(value: float | None) -> int:
+    """Equal values give equal numbers, so that the primary key knows a repeated point."""
+    number: int = unpack("<q", pack("<d", nan if value is None else value + 0.0))[0]
+    return number
+
+
+def add_models(tx: Tx, run_id: str, direction: str, models: Sequence[tuple[str, int]], at: Millis) -> None:
+    """models: ids of logged models with the step at which they were made. direction: input or output."""
+    rows = [
+        {"run_id": run_id, "model_id": model_id, "direction": direction, "step": step, "created": at} for model_id, step in models
+    ]
+    tx.many(UPSERT_MODEL, rows)
+
+
+def tag_value(tx: Tx, run_id: str, key: str) -> str | None:
+    """The run must be one of the caller's project: its head was read before, or is in the same transaction."""
+    value: str | None = tx.scalar(TAG_VALUE, run_id=run_id, key=key)
+    return value
+
+
+def remove_tag(tx: Tx, run_id: str, key: str) -> bool:
+    """Whether it was there."""
+    return bool(tx.run(DELETE_TAG, run_id=run_id, key=key))
+
+
+def has_ancestor(tx: Tx, project_id: str, run_id: str, ancestor_id: str, most: int = 100) -> bool:
+    """Whether `ancestor_id` stands among the at most 100 nearest ancestors of the run, itself included."""
+    above: str | None = run_id
+    for _ in range(most):
+        if above is None or above == ancestor_id:
+            break
+        above = tx.scalar(PARENT, project_id=project_id, run_id=above)
+    return above == ancestor_id
 
 
 def add_param(tx: Tx, head: Row, key: str, value: str) -> str | None:
@@ -155,7 +222,7 @@ def add_inputs(tx: Tx, head: Row, inputs: list[DatasetInput], at: Millis) -> Non
             "source": data.source,
             "schema": data.schema,
             "profile": data.profile,
-            "tags": None,
+            "tags": data.tags,
             "created": at,
         }
         for data in inputs

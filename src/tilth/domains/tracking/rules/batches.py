@@ -72,10 +72,10 @@ def check_params(params: Mapping[str, str]) -> None:
         _check_text(f"param {key!r}", value, MAX_PARAM_CHARS)
 
 
-def check_tags(tags: Mapping[str, str]) -> None:
+def check_tags(tags: Mapping[str, str], most: int = MAX_TAG_CHARS) -> None:
     for key, value in tags.items():
         checked_key(key, "tag")
-        _check_text(f"tag {key!r}", value, MAX_TAG_CHARS)
+        _check_text(f"tag {key!r}", value, most)
 
 
 def check_inputs(inputs: Iterable[DatasetInput]) -> None:
@@ -89,6 +89,8 @@ def check_inputs(inputs: Iterable[DatasetInput]) -> None:
         _check_text(f"source of data set {data.name!r}", data.source, MAX_SOURCE_CHARS)
         _check_text(f"schema of data set {data.name!r}", data.schema, MAX_SCHEMA_CHARS)
         _check_text(f"profile of data set {data.name!r}", data.profile, MAX_PROFILE_CHARS)
+        _check_count(f"tags of data set {data.name!r}", len(data.tags or ()), MAX_TAGS)
+        check_tags(data.tags or {})
 
 
 def _check_count(what: str, count: int, most: int) -> None:
