@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import NamedTuple
 
+import httpx
 import pytest
 from tests.conftest import Server
 
@@ -52,15 +54,19 @@ def members(tilth: Callable[..., str], project: str) -> dict[str, str]:
 
 def test_people_and_service_accounts_are_made_and_listed(tell: Callable[..., Told], tilth: Callable[..., str]) -> None:
     made = tell("user", "create", "grace", "--org-role", "auditor")
-    assert (made.code, made.out) == (0, "created user grace\n")
+    assert made.code == 0
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/login/setup/[\w-]{43}\n", made.out)
     assert "tilth project member set grace ROLE" in made.err
-    assert "tilth token create TOKEN_NAME --for grace" in made.err
-    robot = json.loads(tilth("user", "create", "robot", "--kind", "service", "--json"))
+    assert "hand this link over, good once" in made.err
+    service = tell("user", "create", "android", "--service")
+    assert (service.code, service.out) == (0, "created service account android\n")
+    assert "tilth token create TOKEN_NAME --for android" in service.err
+    robot = json.loads(tilth("user", "create", "robot", "--service", "--json"))
     assert users(tilth)["robot"] == robot
     assert (robot["kind"], robot["org_role"], robot["active"]) == ("service", "member", True)
     assert users(tilth)["grace"]["org_role"] == "auditor"
     head, *lines = tilth("user", "list").splitlines()
-    assert head.split() == ["name", "kind", "org", "role", "active", "created"]
+    assert head.split() == ["name", "kind", "org", "role", "active", "has", "password", "created", "last", "seen"]
     assert any(line.split()[:4] == ["grace", "user", "auditor", "yes"] for line in lines)
 
 
@@ -108,7 +114,12 @@ def test_the_last_owner_of_a_project_stays(tell: Callable[..., Told], tilth: Cal
     ("command", "code", "message"),
     [
         ("user create No-Slug", 1, "user name 'No-Slug' is not allowed"),
-        ("user create x --kind robot", 2, "'user', 'service'"),
+        ("user reset nobody", 1, "no user or service account 'nobody'"),
+        ("session end", 2, "give the id of one session, or --all"),
+        ("session end 123", 1, "no session '123' of yours"),
+        ("token list --for nobody", 1, "no user or service account 'nobody'"),
+        ("project member may nobody fly", 1, "no permission 'fly'"),
+        ("run comment nothing hello", 1, "no run 'nothing' in this project"),
         ("user create x --org-role king", 2, "'member', 'auditor', 'admin'"),
         ("user update nobody --activate", 1, "no user or service account 'nobody'"),
         ("user update nobody", 2, "give --org-role, --activate or --deactivate"),
@@ -144,3 +155,56 @@ def test_who_is_no_admin_manages_nobody(tell: Callable[..., Told], tilth: Callab
     assert "sneaky" not in users(tilth)
     assert users(tilth)["plain"]["org_role"] == "member"
     assert members(tilth, "default")["plain"] == "developer"
+
+
+def test_a_link_is_made_again_and_leads_to_a_password(tell: Callable[..., Told], tilth: Callable[..., str]) -> None:
+    first = tilth("user", "create", "linus").strip()
+    made = json.loads(tilth("user", "reset", "linus", "--json"))
+    assert made["name"] == "linus"
+    with httpx.Client() as browser:
+        assert browser.get(first).status_code == 401
+        form = {"password": "four words of his own", "again": "four words of his own"}
+        own = {"origin": made["setup_link"].partition("/login")[0]}
+        assert browser.post(made["setup_link"], data=form, headers=own).status_code == 303
+    assert users(tilth)["linus"]["has_password"] is True
+    refused = tell("token", "create", "stolen", "--for", "linus")
+    assert refused.code == 1
+    assert "makes tokens alone" in refused.err
+
+
+def test_a_service_account_gets_no_link_and_its_tokens_are_listed(tell: Callable[..., Told], tilth: Callable[..., str]) -> None:
+    tilth("user", "create", "nightly", "--service")
+    refused = tell("user", "reset", "nightly")
+    assert refused.code == 1
+    assert "signs in nowhere" in refused.err
+    tilth("token", "create", "job", "--for", "nightly", "--scope", "read")
+    listed = json.loads(tilth("token", "list", "--for", "nightly", "--json"))
+    assert [(token["name"], token["scopes"], token["principal"]) for token in listed] == [("job", ["read"], "nightly")]
+
+
+def test_the_reason_for_a_right_is_told_and_no_is_exit_code_one(tell: Callable[..., Told], tilth: Callable[..., str]) -> None:
+    tilth("user", "create", "wanda")
+    tilth("project", "member", "set", "wanda", "developer", "-p", "default")
+    yes = tell("project", "member", "may", "wanda", "run.write", "-p", "default")
+    assert (yes.code, yes.out.partition(":")[0]) == (0, "yes")
+    assert "'wanda' is 'developer' in 'default'; at least 'developer' is needed" in yes.out
+    no = tell("project", "member", "may", "wanda", "deployment.change", "-p", "default")
+    assert (no.code, no.out.partition(":")[0]) == (1, "no")
+
+
+def test_a_run_is_commented_on_and_what_was_said_is_shown(tilth_server: Server, tilth: Callable[..., str]) -> None:
+    with tilth_server.client() as client:
+        run_id = client.post("/api/v1/p/default/runs", json={"name": "spoken-of"}).json()["id"]
+    assert tilth("run", "comment", run_id, "first line\nsecond", "-p", "default") == "commented on run spoken-of\n"
+    shown = tilth("run", "comments", run_id, "-p", "default").splitlines()
+    assert shown[1:] == ["  first line", "  second"]
+
+
+def test_browsers_are_listed_and_signed_out(tilth_server: Server, tilth: Callable[..., str]) -> None:
+    link = tilth("open", "--print").strip()
+    with httpx.Client() as browser:
+        assert browser.get(link).status_code == 303
+        listed = json.loads(tilth("session", "list", "--json"))
+        assert listed[0]["address"] == "127.0.0.1"
+        assert tilth("session", "end", listed[0]["id"]) == f"signed out of session {listed[0]['id']}\n"
+        assert browser.get(f"{tilth_server.url}/api/v1/whoami").status_code == 401

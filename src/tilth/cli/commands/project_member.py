@@ -17,6 +17,7 @@ ROLES = click.Choice(["viewer", "developer", "maintainer", "owner"])
 Examples:
   tilth project member list --project pricing
   tilth project member set ada maintainer --project pricing
+  tilth project member may ada run.write --project pricing
   tilth project member remove ada --project pricing
 """
 )
@@ -53,3 +54,16 @@ def remove_member(caller: Caller, name: str) -> None:
         api.call("DELETE", api.in_project("members", check_slug(name, "user")))
         project = api.target.project
     caller.done(f"{name} no longer belongs to project {project}", {"removed": name, "project": project})
+
+
+@member.command("may", epilog="\b\nExample:\n  tilth project member may ada deployment.change --project pricing\n")
+@click.argument("name")
+@click.argument("permission")
+@shared()
+def may(caller: Caller, name: str, permission: str) -> None:
+    """Say whether somebody may do something in a project, and why. Exit code 1 if not."""
+    with Api(caller.target()) as api:
+        found = api.get(api.in_project("access"), principal=name, permission=permission)
+    caller.done(f"{'yes' if found['allowed'] else 'no'}: {found['why']}", found)
+    if not found["allowed"]:
+        raise click.exceptions.Exit(1)

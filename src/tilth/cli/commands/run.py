@@ -9,6 +9,7 @@ import click
 from tilth.cli.caller import Caller, shared
 from tilth.cli.client import Api
 from tilth.cli.commands.run_bulk import archive_runs, delete_runs, move_runs, restore_runs, tag_runs, unarchive_runs
+from tilth.cli.commands.run_comment import comment, comments
 
 COLUMNS = ("id", "name", "experiment", "status", "started", "ended", "user_name")
 
@@ -16,6 +17,10 @@ COLUMNS = ("id", "name", "experiment", "status", "started", "ended", "user_name"
 @click.group(epilog="\b\nExamples:\n  tilth run list\n  tilth run list --experiment flights --metric auc\n  tilth run show ID\n")
 def run() -> None:
     """Runs: what was tried, with which settings, and what came of it."""
+
+
+run.add_command(comment)
+run.add_command(comments)
 
 
 @run.command(

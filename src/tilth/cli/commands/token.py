@@ -20,11 +20,12 @@ def token() -> None:
 
 @token.command("list", epilog="\b\nExample:\n  tilth token list --all\n")
 @click.option("--all", "with_ended", is_flag=True, help="Revoked ones, too.")
+@click.option("--for", "principal", help="Those of a service account instead (organisation admins only).")
 @shared(project=False)
-def list_tokens(caller: Caller, with_ended: bool) -> None:
+def list_tokens(caller: Caller, with_ended: bool, principal: str | None) -> None:
     """List your own tokens; secrets are never shown again."""
     with Api(caller.target()) as api:
-        rows = [row for row in api.get(f"{API}/tokens") if with_ended or row["revoked"] is None]
+        rows = [row for row in api.get(f"{API}/tokens", principal=principal) if with_ended or row["revoked"] is None]
     caller.show_rows(rows, COLUMNS, "no tokens; make one with `tilth token create NAME`")
 
 

@@ -45,7 +45,7 @@ async def account_page(request: Asked, access: AccessTo[None]) -> Response[str]:
         least=MIN_PASSWORD_CHARS,
         may_change=may(access, Permission.PASSWORD_CHANGE) and me is not None and me.kind == "user" and caller.bound_to is None,
         may_end=may(access, Permission.SESSION_END),
-        snippets=[("CLI", "tilth user sessions"), ("curl", curl("/api/v1/sessions"))],
+        snippets=[("CLI", "tilth session list"), ("curl", curl("/api/v1/sessions"))],
     )
 
 
