@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
 from typing import Any
 
 from litestar import Response
@@ -87,22 +86,6 @@ def _inert(text: str) -> str:
         except ValueError:
             return f"'{text}"
     return text
-
-
-def series_of(label: str, points: Sequence[tuple[int, int, Any]]) -> dict[str, Any]:
-    """As app.js draws it: steps, moments and values in columns; the later of two values at one step wins."""
-    by_step = {step: (ts, value) for step, ts, value in points}
-    return {
-        "label": label,
-        "x": list(by_step),
-        "t": [Millis(ts) for ts, _ in by_step.values()],
-        "y": [_rounded(value) for _, value in by_step.values()],
-    }
-
-
-def _rounded(value: Any) -> Any:
-    """Six significant digits are more than a screen shows, and a third of the bytes."""
-    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 routes: list[Any] = [runs_csv]

@@ -240,7 +240,7 @@ def _curve(found: Found, base: str, project: str) -> dict[str, Any] | None:
         "key": drawn_key,
         "progress_key": key,
         "caption": "newest run" if len(newest) == 1 else f"{len(newest)} newest runs",
-        "url": f"/api/v1{project_url(project, 'runs', 'curves')}?key={quote(drawn_key, safe='')}&runs={runs}&most=80&moments=false",
+        "url": f"/api/v1{project_url(project, 'runs', 'curves')}?key={quote(drawn_key, safe='')}&runs={runs}&most=80",
         "progress": progress,
         "live": found.running > 0,
     }

@@ -85,8 +85,10 @@
   };
 
   const load = async (box) => {
-    const asked = box.dataset.curves + (box.finer || "");
     if (!box.dataset.curves) return;
+    // Moments are half of the bytes, and only two of the three axes need them.
+    const address = () => box.dataset.curves + (box.finer || "") + (view.axis === "step" ? "&moments=false" : "");
+    const asked = address();
     let data;
     try {
       const answer = await fetch(asked, { headers: { Accept: "application/json" } });
@@ -94,7 +96,7 @@
       data = await answer.json();
     } catch { return; /* the server is away: the drawing that is there stays, the next turn asks again */ }
     // Meanwhile the reader zoomed or chose another metric.
-    if (asked !== box.dataset.curves + (box.finer || "")) return;
+    if (asked !== address()) return;
     data.series ||= seriesOf(data);
     if (box.finer) {
       const starts = new Map(box.whole.series.map((s) => [s.label, s.start]));
@@ -106,7 +108,7 @@
     box.dispatchEvent(new CustomEvent("curves", { bubbles: true, detail: data }));
   };
   const boxes = () => $$("[data-curves]").filter((box) => box.data);
-  const redraw = () => boxes().forEach(draw);
+  const redraw = () => boxes().forEach((box) => draw(box));
   const mount = (root) => {
     if (!window.uPlot) return;
     const seen = new IntersectionObserver((entries) => entries.forEach((entry) => {
@@ -123,8 +125,8 @@
     if (!control) return;
     view[control] = event.target.type === "checkbox" ? event.target.checked : event.target.type === "range" ? Number(event.target.value) : event.target.value;
     remember("curves", view);
-    if (control === "axis") boxes().forEach((box) => { box.range = box.finer = null; box.data = box.whole || box.data; });
-    redraw();
+    if (control.dataset.curveControl !== "axis") { redraw(); return; }
+    boxes().forEach((box) => { box.range = box.finer = null; load(box); });
   });
   let wait;
   addEventListener("resize", () => { clearTimeout(wait); wait = setTimeout(redraw, 150); });

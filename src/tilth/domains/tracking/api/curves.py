@@ -33,7 +33,8 @@ async def show_curves(
 ) -> RunCurves:
     """runs: ids with commas between. Of many runs each curve gets fewer points than `most`; the answer says how many.
 
-    from_step, to_step: a part of the curves, drawn finer; both ends belong to it. moments: whether each point brings its own, half of the bytes. Values have six digits: curves are for looking at.
+    from_step, to_step: a part of the curves, drawn finer; both ends belong to it. moments: whether each point brings its own, half of
+    the bytes. Values have six digits: curves are for looking at.
     """
     ids = [run_id.strip() for run_id in runs.split(",") if run_id.strip()]
     if len(ids) > MAX_RUNS or not LEAST_POINTS <= most <= MAX_POINTS:
