@@ -123,7 +123,7 @@ def test_a_deleted_experiment_goes_with_all_its_runs(either_db, project, anna, m
     run_id = make(experiment="doomed")
     experiment_id = either_db.read_blocking(lambda tx: queries.experiment_row(tx, project, name="doomed")).id
     either_db.write_blocking(lambda tx: actions.delete_experiment(tx, anna, project, experiment_id))
-    assert purge_all(either_db, project, anna) == (0, 1)
+    assert purge_all(either_db, project, anna) == (1, 1)
     assert either_db.read_blocking(lambda tx: queries.experiment_row(tx, project, name="doomed")) is None
     assert either_db.read_blocking(lambda tx: queries.run_info(tx, project, run_id)) is None
 
