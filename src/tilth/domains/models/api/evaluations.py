@@ -12,10 +12,10 @@ from tilth.core.hashing import FileEntry
 from tilth.core.ids import Digest
 from tilth.core.ports import Blobs
 from tilth.domains.models import actions, queries
-from tilth.domains.models.api.downloads import UNCOMPRESSED, download
 from tilth.domains.models.rules.evaluations import MAX_SCORE_BYTES
 from tilth.domains.models.types import NoScores, ScoresSealed
 from tilth.guard import AccessTo, Permission, get, post, put
+from tilth.guard.files import UNCOMPRESSED, download
 from tilth.wire.evaluations import EvaluationPage, EvaluationView, RecordedEvaluation, RecordEvaluation
 
 PROJECT = "/api/v1/p/{project:str}"

@@ -8,18 +8,16 @@ from litestar import Request, Response
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from tilth.backends.sql import Tx
-from tilth.core.errors import Invalid
-from tilth.core.hashing import FileEntry, is_digest
+from tilth.core.hashing import FileEntry
 from tilth.core.ids import Digest
-from tilth.core.ports import Blobs
 from tilth.domains.models import actions, queries
-from tilth.domains.models.api.downloads import UNCOMPRESSED, download
 from tilth.domains.models.api.paths import path_after
 from tilth.domains.models.api.sealing import finalize
 from tilth.domains.models.types import ModelSealed, UnknownModelFile
 from tilth.domains.tracking.actions import uploads
 from tilth.domains.tracking.types import UnknownUpload
 from tilth.guard import Access, AccessTo, Permission, delete, get, post, put
+from tilth.guard.files import UNCOMPRESSED, announced, blobs_of, download, max_file_bytes
 from tilth.wire.registry import (
     CreateLoggedModel,
     FinalizeLoggedModel,
@@ -32,10 +30,6 @@ from tilth.wire.registry import (
 BASE = "/api/v1/p/{project:str}/logged-models"
 _SEGMENTS_BEFORE_PATH = 7
 """api, v1, p, <project>, logged-models, <id>, files."""
-
-
-class BadDigestHeader(Invalid):
-    """X-Tilth-Sha256 is not a digest."""
 
 
 @post(BASE, permission=Permission.MODEL_WRITE)
@@ -96,13 +90,12 @@ async def upload(
     if model.status != "pending":
         raise ModelSealed(model.id, model.status)
     if upload:
-        expect = _expected(request.headers.get("x-tilth-sha256"))
+        expect = announced(request)
         return await access.write(lambda tx: _from_upload(tx, access, logged_model_id, where, upload, expect))
-    blobs: Blobs = request.app.state["tilth_blobs"]
-    stored = await blobs.put(
+    stored = await blobs_of(request).put(
         request.stream(),
-        expect=_expected(request.headers.get("x-tilth-sha256")),
-        max_bytes=request.app.state.get("tilth_max_artifact_bytes"),
+        expect=announced(request),
+        max_bytes=max_file_bytes(request),
     )
     entry = FileEntry(where, stored.digest, stored.size)
     await access.write(lambda tx: actions.add_file(tx, project_id, logged_model_id, entry))
@@ -124,14 +117,6 @@ def _from_upload(
     entry = actions.add_file(tx, project_id, logged_model_id, FileEntry(path, digest, size))
     uploads.drop_upload(tx, access.actor, project_id, upload_id)
     return ModelFileView(entry.path, entry.digest, entry.size)
-
-
-def _expected(header: str | None) -> Digest | None:
-    if header is None:
-        return None
-    if not is_digest(header):
-        raise BadDigestHeader("the header X-Tilth-Sha256 is not 64 lower-case hexadecimal digits; send the SHA-256 of the body")
-    return Digest(header)
 
 
 @get(BASE + "/{logged_model_id:str}/files/{path:path}", permission=Permission.MODEL_READ, opt=UNCOMPRESSED)
@@ -158,7 +143,7 @@ async def finalize_logged_model(
     if data.status == "failed":
         await access.write(lambda tx: actions.give_up(tx, access.actor, project_id, logged_model_id, data.message))
     else:
-        await finalize(access, request.app.state["tilth_blobs"], logged_model_id, data.manifest_digest)
+        await finalize(access, blobs_of(request), logged_model_id, data.manifest_digest)
     return await access.read(lambda tx: queries.logged_model_view(tx, project_id, logged_model_id))
 
 

@@ -1,36 +1,26 @@
-"""Artifacts over HTTP: bytes stream in and out with flat memory, whatever their size.
-
-They are written by users' code, so a browser gets them as an attachment in a sandbox, and never guesses their type.
-"""
+"""Artifacts of runs over HTTP: bytes stream in and out with flat memory, whatever their size."""
 
 from __future__ import annotations
 
-import mimetypes
-import re
-from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote
 
 from litestar import Request, Response
 from litestar.params import FromPath, FromQuery
-from litestar.response import Stream
 
 from tilth.backends.sql import Tx
+from tilth.core.hashing import FileEntry
 from tilth.core.ids import Digest, ProjectId
 from tilth.core.names import InvalidName, check_artifact_path, path_of_segments
-from tilth.core.ports import Blobs
-from tilth.core.ranges import ByteRange, RangeNotSatisfiable, byte_range
 from tilth.domains.tracking import actions, queries
 from tilth.domains.tracking.actions import uploads
-from tilth.domains.tracking.api.places import BLOBS, announced, max_file_bytes
 from tilth.domains.tracking.types import UnknownArtifact, UnknownRun, UnknownUpload
 from tilth.guard import Access, AccessTo, Permission, delete, get, put
+from tilth.guard.files import UNCOMPRESSED, announced, blobs_of, download, max_file_bytes, sent_type
 from tilth.wire.tracking import ArtifactEntry, ArtifactList
 
 FOLDER = "/api/v1/p/{project:str}/runs/{run_id:str}/artifacts"
 ONE = FOLDER + "/{path:path}"
-# Range and ETag speak of the stored bytes: the app must not compress these answers.
-UNCOMPRESSED = {"tilth_uncompressed": True}
 
 _SEGMENTS_BEFORE = 8
 """The empty one before the first slash, api, v1, p, <project>, runs, <run>, artifacts."""
@@ -49,13 +39,12 @@ async def put_artifact(
     project, name = access.project.id, artifact_path(request)
     expect = announced(request)
     if upload:
-        kind = _content_type(request, name)
+        kind = sent_type(request, name)
         return await access.write(lambda tx: _from_upload(tx, access, run_id, name, upload, expect, kind))
-    blobs: Blobs = request.app.state[BLOBS]
     # Asked before the bytes are taken in, so that nobody uploads gigabytes to a deleted run; and again when the row is written.
     await access.read(lambda tx: actions.check_writable(tx, project, run_id, name))
-    stored = await blobs.put(request.stream(), expect=expect, max_bytes=max_file_bytes(request))
-    kind = _content_type(request, name)
+    stored = await blobs_of(request).put(request.stream(), expect=expect, max_bytes=max_file_bytes(request))
+    kind = sent_type(request, name)
     return await access.write(
         lambda tx: actions.add_artifact(tx, project, run_id, name, digest=stored.digest, size=stored.size, content_type=kind)
     )
@@ -83,21 +72,7 @@ async def get_artifact(access: AccessTo[None], request: Asked, run_id: FromPath[
     """The bytes. Knows Range (one range), If-None-Match and ETag, which is the SHA-256 of the bytes."""
     project, name = access.project.id, artifact_path(request)
     entry = await access.read(lambda tx: _entry(tx, project, run_id, name))
-    headers = download_headers(entry)
-    if request.headers.get("if-none-match") == headers["etag"]:
-        return Response(b"", status_code=304, headers=headers)
-    whole = ByteRange(0, entry.size)
-    try:
-        part = byte_range(request.headers.get("range"), entry.size) or whole
-    except RangeNotSatisfiable:
-        return Response(b"", status_code=416, headers={"content-range": f"bytes */{entry.size}"})
-    blobs: Blobs = request.app.state[BLOBS]
-    headers["content-length"] = str(part.end - part.start)
-    status = 200
-    if part != whole:
-        status, headers["content-range"] = 206, f"bytes {part.start}-{part.end - 1}/{entry.size}"
-    pieces = blobs.open(Digest(entry.digest), start=part.start, end=None if part.end == entry.size else part.end)
-    return Stream(await _begun(pieces), status_code=status, headers=headers, media_type=entry.content_type)
+    return await download(request, FileEntry(entry.path, Digest(entry.digest or ""), entry.size or 0), entry.content_type)
 
 
 @delete(ONE, permission=Permission.RUN_DELETE)
@@ -115,18 +90,6 @@ def artifact_path(request: Asked) -> str:
     return path_of_segments(parts[_SEGMENTS_BEFORE:])
 
 
-def download_headers(entry: ArtifactEntry) -> dict[str, str]:
-    name = entry.path.rsplit("/", 1)[-1]
-    return {
-        "content-disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
-        "content-security-policy": "sandbox; default-src 'none'",
-        "x-content-type-options": "nosniff",
-        "etag": f'"{entry.digest}"',
-        "accept-ranges": "bytes",
-        "cache-control": "private, no-cache",
-    }
-
-
 def _entry(tx: Tx, project: ProjectId, run_id: str, path: str) -> ArtifactEntry:
     found = queries.artifact_entry(tx, project, run_id, path)
     if found is None:
@@ -134,18 +97,6 @@ def _entry(tx: Tx, project: ProjectId, run_id: str, path: str) -> ArtifactEntry:
             raise UnknownRun(run_id)
         raise UnknownArtifact(path, run_id)
     return found
-
-
-async def _begun(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Reads the first piece at once: bytes that are missing must become an error answer, not a torn one."""
-    first = await anext(pieces, b"")
-
-    async def all_pieces() -> AsyncIterator[bytes]:
-        yield first
-        async for piece in pieces:
-            yield piece
-
-    return all_pieces()
 
 
 def _from_upload(
@@ -163,13 +114,6 @@ def _from_upload(
     entry = actions.add_artifact(tx, project, run_id, name, digest=digest, size=size, content_type=kind)
     uploads.drop_upload(tx, access.actor, project, upload_id)
     return entry
-
-
-def _content_type(request: Asked, path: str) -> str:
-    given = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if given in ("", "application/octet-stream", "application/x-www-form-urlencoded"):
-        given = mimetypes.guess_type(path, strict=False)[0] or "application/octet-stream"
-    return given if re.fullmatch(r"[\w.+-]{1,100}/[\w.+-]{1,100}", given, re.ASCII) else "application/octet-stream"
 
 
 routes = [put_artifact, list_artifacts, get_artifact, delete_artifact]

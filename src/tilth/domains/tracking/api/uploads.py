@@ -9,11 +9,10 @@ from litestar.params import FromPath, JSONBody
 
 from tilth.core.hashing import is_digest
 from tilth.core.ids import Digest
-from tilth.core.ports import Blobs
 from tilth.domains.tracking.actions import uploads
-from tilth.domains.tracking.api.places import BLOBS, announced, max_file_bytes
 from tilth.domains.tracking.types import InvalidUpload, UploadComplete
 from tilth.guard import AccessTo, Permission, delete, get, post, put
+from tilth.guard.files import announced, blobs_of, max_file_bytes
 from tilth.wire.uploads import CompleteUpload, OpenUpload, Upload, UploadPart
 
 BASE = "/api/v1/p/{project:str}/uploads"
@@ -40,7 +39,7 @@ async def put_part(access: AccessTo[None], request: Asked, upload_id: FromPath[s
     """The raw bytes of one part. Header X-Tilth-Sha256: the digest that they must have."""
     project, expect = access.project.id, announced(request)
     most = max_file_bytes(request)
-    blobs: Blobs = request.app.state[BLOBS]
+    blobs = blobs_of(request)
     await access.read(lambda tx: uploads.check_part(tx, access.actor, project, upload_id, number))
     stored = await blobs.put(request.stream(), expect=expect, max_bytes=min(most, uploads.MAX_PART_BYTES))
     return await access.write(lambda tx: uploads.add_part(tx, access.actor, project, upload_id, number, stored, max_bytes=most))
@@ -62,7 +61,7 @@ async def complete_upload(
         wanted = Digest(data.digest) if data.digest is not None else expected
         if expected is not None and wanted != expected:
             raise InvalidUpload(f"digest {wanted} is not {expected}, which the upload was opened for; open another upload")
-        blobs: Blobs = request.app.state[BLOBS]
+        blobs = blobs_of(request)
         stored = await uploads.join_parts(blobs, parts, expect=wanted, max_bytes=max_file_bytes(request))
         return await access.write(lambda tx: uploads.complete_upload(tx, access.actor, project, upload_id, stored))
     except UploadComplete:
