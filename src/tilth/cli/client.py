@@ -77,6 +77,16 @@ class Api:
         if not answer.is_success:
             raise error_of(answer.status_code, answer.content, self.target.url)
 
+    def upload(self, path: str, data: bytes) -> Any:
+        """PUT of raw bytes. Raises as `call`."""
+        try:
+            answer = self._client.put(path, content=data, headers={"content-type": "application/octet-stream"})
+        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:
+            raise NotReached(self._why_not_reached(error)) from error
+        if not answer.is_success:
+            raise error_of(answer.status_code, answer.content, self.target.url)
+        return msgspec.json.decode(answer.content) if answer.content else None
+
     def get(self, path: str, **params: Any) -> Any:
         return self.call("GET", path, params=params)
 

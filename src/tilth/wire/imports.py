@@ -143,8 +143,9 @@ class ImportModel(Request):
 
 
 class ImportedModelVersions(Struct):
-    """versions, aliases: those that were added now. present: numbers of all versions of the model."""
+    """versions, aliases: those that were added now. same: versions that were here already and are the same; others: that are not."""
 
     versions: list[int]
     aliases: list[str]
-    present: list[int]
+    same: list[int]
+    others: list[int]

@@ -82,18 +82,21 @@ def import_model(tx: Tx, actor: Actor, project_id: ProjectId, wanted: ImportMode
         made = registry.model_by_name(tx, project_id, wanted.name, lock=True)
         registry.update_model(tx, made, created=_moment(wanted.created))
     model = registry.model_by_name(tx, project_id, wanted.name, lock=True)
-    present = set(imports.version_numbers(tx, model))
+    present = imports.versions_created(tx, model)
     added = [version for version in wanted.versions if version.version not in present]
     for version in added:
         _insert(tx, actor, model, version)
-    aliases = _add_aliases(tx, model, wanted.aliases, present | {version.version for version in added})
+    aliases = _add_aliases(tx, model, wanted.aliases, {*present, *(version.version for version in added)})
     if added or aliases:
         numbers = [version.version for version in added]
         highest = max([model.last_version, *numbers])
         registry.update_model(tx, model, last_version=highest, updated=now())
         detail = {"versions": numbers, "aliases": aliases}
         record(tx, actor, "model.imported", project_id=project_id, thing=wanted.name, detail=detail)
-    return ImportedModelVersions([v.version for v in added], aliases, sorted(imports.version_numbers(tx, model)))
+    here = [version for version in wanted.versions if version.version in present]
+    same = [version.version for version in here if present[version.version] == version.created]
+    others = [version.version for version in here if present[version.version] != version.created]
+    return ImportedModelVersions([version.version for version in added], aliases, same, others)
 
 
 def _insert(tx: Tx, actor: Actor, model: RegisteredModel, wanted: ImportVersion) -> None:

@@ -15,9 +15,9 @@ def owner_across_projects(tx: Tx, logged_model_id: str) -> Row | None:
     return tx.one(select(*columns).where(logged_model.c.id == logged_model_id))
 
 
-def version_numbers(tx: Tx, model: RegisteredModel) -> list[int]:
-    """Numbers that were given, to deleted versions too; at most 100,000."""
-    mine = select(model_version.c.version).where(
+def versions_created(tx: Tx, model: RegisteredModel) -> dict[int, int]:
+    """Number -> moment of every version, deleted ones too; at most 100,000."""
+    mine = select(model_version.c.version, model_version.c.created).where(
         model_version.c.project_id == model.project_id, model_version.c.model_id == model.id
     )
-    return [row.version for row in tx.all(mine.order_by(model_version.c.version).limit(100_000))]
+    return {row.version: row.created for row in tx.all(mine.order_by(model_version.c.version).limit(100_000))}
