@@ -208,7 +208,7 @@ def test_a_deleted_run_takes_nothing_until_it_is_restored(
     with pytest.raises(RunDeleted):
         db.write_blocking(lambda tx: actions.heartbeat(tx, project, run_id, Millis(0)))
     assert db.read_blocking(lambda tx: queries.runs_page(tx, project)).total == 0
-    assert db.read_blocking(lambda tx: queries.runs_page(tx, project, deleted=True)).total == 1
+    assert db.read_blocking(lambda tx: queries.runs_page(tx, project, lifecycle="deleted")).total == 1
     db.write_blocking(lambda tx: actions.restore_run(tx, anna, project, run_id))
     log(run_id, auc=1.0)
     assert audited(db) == ["run.deleted", "run.restored"]

@@ -120,7 +120,7 @@ class PostgresSession:
     def _once(self, job: Job) -> None:
         connection, driver = self._open()
         cursor = driver.cursor()
-        tx = Tx(connection, cursor, DRIVER)
+        tx = Tx(connection, cursor, DRIVER, hurry=lambda timeout_s: self._hurry(cursor, timeout_s))
         try:
             cursor.execute(self._begin, prepare=False)
             value = call(job, tx)
@@ -137,6 +137,10 @@ class PostgresSession:
         reach("after_commit")
         job.value = value
         self._wake(tx.topics)
+
+    def _hurry(self, cursor: psycopg.Cursor[Any], timeout_s: float) -> None:
+        timeout_ms = max(1, min(self._timeout_ms, round(timeout_s * 1000)))
+        cursor.execute(f"SET LOCAL statement_timeout = {timeout_ms}", prepare=False)
 
     def _open(self) -> tuple[Connection, psycopg.Connection[Any]]:
         if self._connection is None or self._driver_connection is None:

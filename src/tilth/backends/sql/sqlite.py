@@ -98,11 +98,14 @@ class ReadSession:
     def _overdue(self) -> bool:
         return monotonic() > self._deadline_s
 
+    def _hurry(self, timeout_s: float) -> None:
+        self._deadline_s = min(self._deadline_s, monotonic() + timeout_s)
+
     def run(self, job: Job) -> None:
         self._deadline_s = monotonic() + self._timeout_s
         try:
             self._cursor.execute("BEGIN")
-            job.value = call(job, Tx(self._connection, self._cursor, DRIVER))
+            job.value = call(job, Tx(self._connection, self._cursor, DRIVER, hurry=self._hurry))
         except sqlite3.Error as error:
             job.error = translate(error) or error
         except Exception as error:  # noqa: BLE001 the caller gets it

@@ -62,13 +62,21 @@ class Tx:
     A caught error leaves the transaction usable only inside `with tx.savepoint()`, since PostgreSQL gives up on the rest otherwise.
     """
 
-    __slots__ = ("_connection", "_cursor", "_driver", "dialect", "group", "own", "topics", "written")
+    __slots__ = ("_connection", "_cursor", "_driver", "_hurry", "dialect", "group", "own", "topics", "written")
 
-    def __init__(self, connection: Connection, cursor: Any, driver: Driver, group: Deferred | None = None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        cursor: Any,
+        driver: Driver,
+        group: Deferred | None = None,
+        hurry: Callable[[float], None] | None = None,
+    ) -> None:
         self.dialect: DialectName = cast(DialectName, connection.dialect.name)
         self._connection = connection
         self._cursor = cursor
         self._driver = driver
+        self._hurry = hurry
         self.group = Deferred() if group is None else group
         self.own = Deferred()
         self.written: Deferred | None = None
@@ -162,6 +170,11 @@ class Tx:
             self.own, self.group.rows, self.written = kept_own, kept_group, kept_written
             raise
         self._cursor.execute("RELEASE SAVEPOINT inner_part")
+
+    def hurry(self, timeout_s: float) -> None:
+        """From now on this job may take so long, on PostgreSQL each of its statements; then StatementTooSlow. Only ever shortens."""
+        if self._hurry is not None:
+            self._hurry(timeout_s)
 
     def announce(self, topic: str) -> None:
         """After the commit, wakes those who listen to `topic` in this process (see Database.listen)."""

@@ -156,11 +156,26 @@ class InvalidRunFilter(Invalid):
         )
 
 
+class UnknownSweep(NotFound):
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"no sweep {run_id[:80]!r} in this project; `tilth sweep list` shows those there are")
+
+
+class SweepIsOver(Conflict):
+    def __init__(self, run_id: str, state: str) -> None:
+        super().__init__(f"sweep {run_id} is {state}: there is nothing to stop")
+
+
 class InvalidOrder(Invalid):
     def __init__(self, text: str) -> None:
         super().__init__(
             f"order {text[:80]!r} is not understood; use e.g. `metrics.auc desc`, `params.depth`, `start_time`, `name asc`"
         )
+
+
+class InvalidGroup(Invalid):
+    def __init__(self, text: str) -> None:
+        super().__init__(f"runs cannot be grouped by {text[:80]!r}: name a param, a tag, or one of status, user, source, experiment")
 
 
 class InvalidPage(Invalid):

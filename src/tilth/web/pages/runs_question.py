@@ -86,5 +86,6 @@ def find_runs(tx: Tx, project_id: str, question: Question, *, limit: int = PAGE_
         order=question.order,
         limit=limit,
         offset=offset,
-        deleted=question.view == "deleted",
+        lifecycle="deleted" if question.view == "deleted" else "active",
+        archived={"active": False, "archived": True}.get(question.view),
     )

@@ -9,25 +9,18 @@ from litestar.params import FromPath, FromQuery, JSONBody, RawBody
 
 from tilth.backends.sql import Tx
 from tilth.core.clock import now
-from tilth.core.errors import Invalid
 from tilth.core.ids import ProjectId
 from tilth.domains.tracking import actions, queries
 from tilth.domains.tracking.rules.batches import check_batch
 from tilth.domains.tracking.rules.curves import MAX_POINTS
-from tilth.domains.tracking.rules.filters import Condition, Order, parse_filter, parse_order
-from tilth.domains.tracking.types import UnknownExperiment, UnknownMetric, UnknownRun
+from tilth.domains.tracking.types import InvalidPage, UnknownMetric, UnknownRun
 from tilth.guard import AccessTo, Permission, delete, get, patch, post
-from tilth.wire.tracking import LogBatch, MetricHistory, RunCreate, RunDetail, RunInfo, RunPage, RunRow, RunUpdate, to_json_value
+from tilth.wire.tracking import LogBatch, MetricHistory, RunCreate, RunDetail, RunInfo, RunUpdate
 
 BASE = "/api/v1/p/{project:str}/runs"
 ONE = BASE + "/{run_id:str}"
-MAX_PAGE = 1000
 
 _decode_batch = msgspec.json.Decoder(LogBatch).decode
-
-
-class InvalidPage(Invalid):
-    """limit or page_token make no sense."""
 
 
 @post(ONE + "/log", permission=Permission.RUN_WRITE, status_code=204)
@@ -52,31 +45,6 @@ async def create_run(access: AccessTo[None], data: JSONBody[RunCreate]) -> RunIn
         return _info(tx, project, actions.create_run(tx, access.actor, project, data))
 
     return await access.write(create)
-
-
-@get(BASE, permission=Permission.RUN_READ)
-async def list_runs(
-    access: AccessTo[None],
-    filter: FromQuery[str] = "",
-    order_by: FromQuery[str] = "",
-    experiment: FromQuery[str | None] = None,
-    columns: FromQuery[str | None] = None,
-    limit: FromQuery[int] = 100,
-    page_token: FromQuery[str] = "",
-    deleted: FromQuery[bool] = False,
-) -> RunPage:
-    """columns: such as `metrics.auc,params.depth,tags.team`; left out: everything. experiment: a name."""
-    terms, order, offset = parse_filter(filter), parse_order(order_by), _offset(page_token)
-    if not 1 <= limit <= MAX_PAGE:
-        raise InvalidPage(f"limit {limit} is out of bounds; ask for 1 to {MAX_PAGE} runs and follow next_page_token")
-    wanted = None if columns is None else frozenset(column.strip() for column in columns.split(","))
-    project = access.project.id
-
-    def page(tx: Tx) -> RunPage:
-        experiment_id = None if experiment is None else _experiment_id(tx, project, experiment)
-        return _page(tx, project, terms, order, experiment_id, limit, offset, wanted, deleted)
-
-    return await access.read(page)
 
 
 @get(ONE, permission=Permission.RUN_READ)
@@ -163,61 +131,10 @@ def _histories(
     return list(queries.metric_histories(tx, project, run_id, keys, most=most, after_step=after_step).values())
 
 
-def _experiment_id(tx: Tx, project: ProjectId, name: str) -> str:
-    row = queries.experiment_row(tx, project, name=name)
-    if row is None:
-        raise UnknownExperiment(name)
-    return str(row.id)
-
-
-def _page(
-    tx: Tx,
-    project: ProjectId,
-    terms: Sequence[Condition],
-    order: Order,
-    experiment_id: str | None,
-    limit: int,
-    offset: int,
-    wanted: frozenset[str] | None,
-    deleted: bool,
-) -> RunPage:
-    page = queries.runs_page(
-        tx, project, terms=terms, experiment_id=experiment_id, order=order, limit=limit, offset=offset, deleted=deleted
-    )
-    rows: list[RunRow] = []
-    for start in range(0, len(page.runs), 500):
-        runs = page.runs[start : start + 500]
-        ids = [run.id for run in runs]
-        metrics = queries.latest_metrics(tx, project, ids)
-        params, tags = queries.params_of(tx, project, ids), queries.tags_of(tx, project, ids)
-        rows += [
-            RunRow(
-                run,
-                {k: to_json_value(v) for k, v in metrics.get(run.id, {}).items() if wanted is None or f"metrics.{k}" in wanted},
-                {k: v for k, v in params.get(run.id, {}).items() if wanted is None or f"params.{k}" in wanted},
-                {k: v for k, v in tags.get(run.id, {}).items() if wanted is None or f"tags.{k}" in wanted},
-            )
-            for run in runs
-        ]
-    more = offset + len(rows) < page.total or (page.capped and len(rows) == limit)
-    return RunPage(rows, page.total, page.total_text, str(offset + len(rows)) if more else "")
-
-
-def _offset(page_token: str) -> int:
-    if not page_token:
-        return 0
-    if not page_token.isascii() or not page_token.isdigit() or len(page_token) > 9:
-        raise InvalidPage(
-            f"page_token {page_token[:40]!r} was not given by this server; take next_page_token of the answer before"
-        )
-    return int(page_token)
-
-
 routes = [
     log_batch,
     heartbeat,
     create_run,
-    list_runs,
     show_run,
     update_run,
     delete_run,

@@ -1,10 +1,12 @@
 """Questions about runs. Everything is asked within one project."""
 
 from tilth.domains.tracking.queries.artifacts import artifact_entry, artifacts_of
+from tilth.domains.tracking.queries.columns import rows_with_values
 from tilth.domains.tracking.queries.experiments import experiment_detail, experiment_row, experiments
+from tilth.domains.tracking.queries.groups import run_groups
+from tilth.domains.tracking.queries.known import keys_there_are, values_there_are
 from tilth.domains.tracking.queries.metrics import latest_metrics, metric_histories, metric_keys, metric_summaries
 from tilth.domains.tracking.queries.runs import (
-    RunsPage,
     children_of,
     inputs_of,
     known_keys,
@@ -14,9 +16,10 @@ from tilth.domains.tracking.queries.runs import (
     run_info,
     run_infos,
     running_runs,
-    runs_page,
     tags_of,
 )
+from tilth.domains.tracking.queries.search import RunsPage, runs_page
+from tilth.domains.tracking.queries.sweeps import sweep_view, sweeps_page, trials_page
 
 __all__ = [
     "RunsPage",
@@ -27,6 +30,7 @@ __all__ = [
     "experiment_row",
     "experiments",
     "inputs_of",
+    "keys_there_are",
     "known_keys",
     "latest_metrics",
     "metric_histories",
@@ -34,10 +38,16 @@ __all__ = [
     "metric_summaries",
     "params_of",
     "recent_runs",
+    "rows_with_values",
     "run_detail",
+    "run_groups",
     "run_info",
     "run_infos",
     "running_runs",
     "runs_page",
+    "sweep_view",
+    "sweeps_page",
     "tags_of",
+    "trials_page",
+    "values_there_are",
 ]

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, func, literal, select
+from sqlalchemy import Select, select
 
 from tilth.backends.sql import Row, Tx
-from tilth.domains.tracking.queries.filters import condition_sql, order_sql
 from tilth.domains.tracking.queries.metrics import metric_summaries
-from tilth.domains.tracking.rules.filters import NEWEST_FIRST, Condition, Order
 from tilth.domains.tracking.tables import experiment, param, run, run_input, tag
 from tilth.wire.tracking import DatasetInput, Environment, ResourceUse, RunDetail, RunInfo
 
-TOTAL_CAP = 10_000
 MAX_RUNS_AT_ONCE = 500
 MAX_KEYS_PER_RUN = 5000
 
@@ -37,49 +33,6 @@ _INFO = [
     run.c.deleted_at,
 ]
 _FIELDS = tuple(name for name in RunInfo.__struct_fields__ if name != "deleted")
-
-
-@dataclass(frozen=True, slots=True)
-class RunsPage:
-    """total: exact up to TOTAL_CAP; beyond, `capped` is set."""
-
-    runs: list[RunInfo]
-    total: int
-    capped: bool
-
-    @property
-    def total_text(self) -> str:
-        return f"{TOTAL_CAP:,}+" if self.capped else f"{self.total:,}"
-
-
-def runs_page(
-    tx: Tx,
-    project_id: str,
-    *,
-    terms: Sequence[Condition] = (),
-    experiment_id: str | None = None,
-    order: Order = NEWEST_FIRST,
-    limit: int = 100,
-    offset: int = 0,
-    deleted: bool = False,
-) -> RunsPage:
-    """Runs that meet every term. limit: at most 1,000."""
-    wanted = _where(project_id, terms, experiment_id, deleted)
-    source, by = order_sql(order)
-    joined = run.join(experiment, experiment.c.id == run.c.experiment_id)
-    if source is not None:
-        joined = joined.outerjoin(*source)
-    found = tx.all(select(*_INFO).select_from(joined).where(*wanted).order_by(*by).limit(min(limit, 1000)).offset(offset))
-    counted = select(literal(1).label("one")).select_from(run).where(*wanted).limit(TOTAL_CAP + 1).subquery()
-    total = int(tx.scalar(select(func.count()).select_from(counted)))
-    return RunsPage([_info(row) for row in found], min(total, TOTAL_CAP), total > TOTAL_CAP)
-
-
-def _where(project_id: str, terms: Sequence[Condition], experiment_id: str | None, deleted: bool) -> list[Any]:
-    wanted: list[Any] = [run.c.project_id == project_id, run.c.deleted_at.is_not(None) if deleted else run.c.deleted_at.is_(None)]
-    if experiment_id is not None:
-        wanted.append(run.c.experiment_id == experiment_id)
-    return [*wanted, *(condition_sql(term) for term in terms)]
 
 
 def run_info(tx: Tx, project_id: str, run_id: str) -> RunInfo | None:
@@ -132,14 +85,14 @@ def children_of(tx: Tx, project_id: str, run_id: str, limit: int = 500) -> list[
     return [_info(row) for row in tx.all(nested.order_by(run.c.started, run.c.id).limit(limit))]
 
 
-def params_of(tx: Tx, project_id: str, run_ids: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Params of at most 500 runs, by run and key."""
-    return _texts(tx, project_id, run_ids, param)
+def params_of(tx: Tx, project_id: str, run_ids: Sequence[str], keys: Sequence[str] | None = None) -> dict[str, dict[str, str]]:
+    """Params (or those in `keys`) of at most 500 runs, by run and key."""
+    return _texts(tx, project_id, run_ids, param, keys)
 
 
-def tags_of(tx: Tx, project_id: str, run_ids: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Tags of at most 500 runs, by run and key."""
-    return _texts(tx, project_id, run_ids, tag)
+def tags_of(tx: Tx, project_id: str, run_ids: Sequence[str], keys: Sequence[str] | None = None) -> dict[str, dict[str, str]]:
+    """Tags (or those in `keys`) of at most 500 runs, by run and key."""
+    return _texts(tx, project_id, run_ids, tag, keys)
 
 
 def inputs_of(tx: Tx, project_id: str, run_id: str) -> list[DatasetInput]:
@@ -160,15 +113,17 @@ def known_keys(tx: Tx, project_id: str, table_name: str, limit: int = 500) -> li
     return [row.key for row in found]
 
 
-def _texts(tx: Tx, project_id: str, run_ids: Sequence[str], table: Any) -> dict[str, dict[str, str]]:
+def _texts(
+    tx: Tx, project_id: str, run_ids: Sequence[str], table: Any, keys: Sequence[str] | None
+) -> dict[str, dict[str, str]]:
     asked = list(run_ids)[:MAX_RUNS_AT_ONCE]
-    found = tx.all(
-        select(table.c.run_id, table.c.key, table.c.value)
-        .join(run, run.c.id == table.c.run_id)
-        .where(table.c.run_id.in_(asked), run.c.project_id == project_id)
-        .order_by(table.c.run_id, table.c.key)
-        .limit(MAX_KEYS_PER_RUN * max(1, len(asked)))
-    )
+    if not asked or (keys is not None and not keys):
+        return {}
+    statement = select(table.c.run_id, table.c.key, table.c.value).join(run, run.c.id == table.c.run_id)
+    statement = statement.where(table.c.run_id.in_(asked), run.c.project_id == project_id)
+    if keys is not None:
+        statement = statement.where(table.c.key.in_(list(keys)))
+    found = tx.all(statement.order_by(table.c.run_id, table.c.key).limit(MAX_KEYS_PER_RUN * len(asked)))
     by_run: dict[str, dict[str, str]] = {}
     for row in found:
         by_run.setdefault(row.run_id, {})[row.key] = row.value

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Literal, cast
 
 from tilth.domains.tracking.rules.batches import as_number
-from tilth.domains.tracking.types import STATUSES, InvalidOrder, InvalidRunFilter
+from tilth.domains.tracking.types import STATUSES, InvalidGroup, InvalidOrder, InvalidRunFilter
 
 Entity = Literal["metric", "param", "tag", "attribute", "dataset", "any"]
 Operator = Literal["<", "<=", ">", ">=", "=", "!=", "~", "!~", "^=", "like", "ilike", "in", "not_in", "is_null", "not_null"]
@@ -22,6 +22,7 @@ ORDERED: frozenset[str] = frozenset(("<", "<=", ">", ">="))
 
 MAX_CHARS = 2000
 MAX_TERMS = 20
+MAX_ORDERS = 10
 
 ENTITIES: dict[str, Entity] = {
     **dict.fromkeys(("metrics", "metric"), "metric"),
@@ -123,6 +124,22 @@ def parse_order(text: str) -> Order:
     if not rest or entity == "dataset" or (entity == "attribute" and rest not in ATTRIBUTES):
         raise InvalidOrder(text)
     return Order(entity, ATTRIBUTES[rest] if entity == "attribute" else rest, descending)
+
+
+def parse_orders(text: str) -> tuple[Order, ...]:
+    """Orders with commas between, the first one first: `metrics.auc desc, start_time`. Raises InvalidOrder."""
+    items = re.findall(r"""(?:[^,"`]|"[^"]*"|`[^`]*`|["`])+""", text)
+    if len(items) > MAX_ORDERS:
+        raise InvalidOrder(text)
+    return tuple(parse_order(item) for item in items) or (NEWEST_FIRST,)
+
+
+def parse_group(text: str) -> tuple[Entity, str]:
+    """What runs are grouped by: `params.model`, `tags.team`, or an attribute such as `status`. Raises InvalidOrder."""
+    order = parse_order(text)
+    if order.entity == "metric" or order.key in NUMBERS:
+        raise InvalidGroup(text)
+    return order.entity, order.key
 
 
 def _skip(text: str, at: int) -> int:
