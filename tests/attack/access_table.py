@@ -176,6 +176,14 @@ POST   /p/{project:str}/deployments/{name:str}/rollback                         
 GET    /p/{project:str}/from-mlflow                                                   viewer      read
 GET    /p/{project:str}/health                                                        public      -
 GET    /p/{project:str}/models                                                        viewer      read
+GET    /p/{project:str}/models/{name:str}/diff                                        viewer      read
+POST   /p/{project:str}/models/{name:str}/gates                                       maintainer  write
+POST   /p/{project:str}/models/{name:str}/gates/remove                                owner       write
+POST   /p/{project:str}/models/{name:str}/policy                                      owner       write
+POST   /p/{project:str}/models/{name:str}/versions/{version:int}/approval             developer   write
+POST   /p/{project:str}/models/{name:str}/versions/{version:int}/approval/decide      maintainer  write
+GET    /p/{project:str}/models/{name:str}/versions/{version:int}/card.html            viewer      read
+POST   /p/{project:str}/models/{name:str}/versions/{version:int}/override             owner       write
 GET    /p/{project:str}/models/{name:str}                                             viewer      read
 POST   /p/{project:str}/models/{name:str}/description                                 developer   write
 POST   /p/{project:str}/models/{name:str}/comments                                    viewer      write

@@ -57,6 +57,12 @@ const tilth = (() => {
     history.replaceState(null, "", address);
   }
 
+  // MLflow's clients print addresses of its pages, all of which stand behind the `#` of the first one.
+  if (location.hash.startsWith("#/")) {
+    const project = location.pathname.match(/^\/p\/[^/]+/);
+    if (project) location.replace(`${project[0]}/from-mlflow?at=${encodeURIComponent(location.hash.slice(1))}`);
+  }
+
   document.addEventListener("keydown", (event) => {
     const typing = /INPUT|TEXTAREA|SELECT/.test(document.activeElement.tagName);
     if ((event.key === "k" && (event.metaKey || event.ctrlKey)) || (event.key === "/" && !typing)) {

@@ -62,13 +62,9 @@ def facts_of(tags: Mapping[str, str]) -> Facts:
     return Facts(name or None, notes, parent, rest)
 
 
-def shown_tags(
-    tags: Mapping[str, str], *, name: str, notes: str, parent_run_id: str | None, user: str, source: str
-) -> dict[str, str]:
-    """The tags that MLflow's clients see. user, source: of a run that brought none of its own."""
-    shown = {USER: user, **tags, NAME: name}
-    if source:
-        shown.setdefault(SOURCE, source)
+def shown_tags(tags: Mapping[str, str], *, name: str, notes: str, parent_run_id: str | None) -> dict[str, str]:
+    """The tags that MLflow's clients see."""
+    shown = {**tags, NAME: name}
     if notes:
         shown[NOTES] = notes
     if parent_run_id is not None:

@@ -73,7 +73,7 @@ def shown_run(whole: WholeRun) -> Run:
     row = whole.run
     own = keys_of(whole.tags)
     user = own.get(USER, row.user_name)
-    tags = shown_tags(own, name=row.name, notes=row.notes, parent_run_id=row.parent_run_id, user=row.user_name, source=row.source)
+    tags = shown_tags(own, name=row.name, notes=row.notes, parent_run_id=row.parent_run_id)
     made = [ModelOutput(link.model_id, link.step) for link in whole.models if link.direction == "output"]
     return Run(
         info=shown_info(row, user),
