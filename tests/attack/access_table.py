@@ -33,6 +33,8 @@ DELETE /api/v1/p/{project:str}/experiments/{experiment_id:str}                  
 GET    /api/v1/p/{project:str}/experiments/{experiment_id:str}                        viewer      read
 PATCH  /api/v1/p/{project:str}/experiments/{experiment_id:str}                        developer   write
 POST   /api/v1/p/{project:str}/experiments/{experiment_id:str}/restore                developer   write
+GET    /api/v1/p/{project:str}/export/runs                                            viewer      read
+GET    /api/v1/p/{project:str}/export/runs/{run_id:str}/points                        viewer      read
 POST   /api/v1/p/{project:str}/import/logged-models                                   maintainer  write
 POST   /api/v1/p/{project:str}/import/models                                          maintainer  write
 POST   /api/v1/p/{project:str}/import/runs                                            maintainer  write

@@ -59,8 +59,12 @@ def sent_type(request: Asked, path: str) -> str:
     """The media type that the client gave, else the one that the name suggests."""
     given = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if given in ("", PLAIN_BYTES, "application/x-www-form-urlencoded"):
-        given = mimetypes.guess_type(path, strict=False)[0] or PLAIN_BYTES
+        return type_of_name(path)
     return given if re.fullmatch(r"[\w.+-]{1,100}/[\w.+-]{1,100}", given, re.ASCII) else PLAIN_BYTES
+
+
+def type_of_name(path: str) -> str:
+    return mimetypes.guess_type(path, strict=False)[0] or PLAIN_BYTES
 
 
 async def download(request: Asked, entry: FileEntry, media_type: str = PLAIN_BYTES) -> Response[Any]:
