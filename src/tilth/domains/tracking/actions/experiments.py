@@ -112,10 +112,15 @@ def _alive(tx: Tx, project_id: ProjectId, experiment_id: str) -> Row:
 
 
 def _insert(tx: Tx, project_id: ProjectId, name: str) -> str:
+    number = changes.next_experiment_number(tx, project_id)
+    if number == 0 and name != DEFAULT_EXPERIMENT:
+        # The first one comes by an event after the project; somebody was faster.
+        _insert(tx, project_id, DEFAULT_EXPERIMENT)
+        number = 1
     experiment_id, moment = new_id(), now()
     row = {
         "id": experiment_id,
-        "number": changes.next_experiment_number(tx, project_id),
+        "number": number,
         "name": name,
         "artifact_area": experiment_id,
         "created": moment,

@@ -46,6 +46,8 @@ async def create_run(access: Access[None], wanted: CreateRun) -> OneRun:
     number, project = wanted.experiment_id or DEFAULT_EXPERIMENT_NUMBER, access.project.id
 
     def create(tx: Tx) -> OneRun:
+        if number == DEFAULT_EXPERIMENT_NUMBER:
+            actions.create_default_experiment(tx, project)
         experiment = experiment_numbered(tx, project, values.experiment_number(number))
         if experiment is None:
             raise no_experiment(number)
