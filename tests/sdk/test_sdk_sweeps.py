@@ -251,5 +251,6 @@ def test_a_wish_to_stop_is_obeyed_at_the_next_report(place):
             time.sleep(0.01)
 
     result = place.sweep(train, {"a": [1]}, metric="score", trials=3)
-    assert [trial.stopped for trial in result.trials] == [True]
+    assert result.trials == []
+    assert [row.run.status for row in place.runs(f'parent="{result.id}"')] == ["killed"]
     assert place.parent().tags["tilth.sweep.state"] == "stopped"

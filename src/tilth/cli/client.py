@@ -87,6 +87,16 @@ class Api:
             raise error_of(answer.status_code, answer.content, self.target.url)
         return msgspec.json.decode(answer.content) if answer.content else None
 
+    def pieces(self, path: str) -> Iterator[bytes]:
+        """A file, piece by piece. Raises as `call`."""
+        try:
+            with self._client.stream("GET", path, headers={"accept-encoding": "identity"}) as answer:
+                if not answer.is_success:
+                    raise error_of(answer.status_code, answer.read(), self.target.url)
+                yield from answer.iter_bytes(1 << 20)
+        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:
+            raise NotReached(self._why_not_reached(error)) from error
+
     def get(self, path: str, **params: Any) -> Any:
         return self.call("GET", path, params=params)
 

@@ -30,6 +30,7 @@ COMMANDS: dict[str, Entry] = {
     "retention": Entry("retention", "retention", "Retention rules: what a project lets go by itself."),
     "trash": Entry("retention", "trash", "The trash: list, restore, empty."),
     "import": Entry("move_in", "move_in", "Bring in runs and models: from MLflow, W&B or an export."),
+    "export": Entry("move_out", "export", "Write a project as open files: Parquet, artifacts, MLflow model folders."),
     "model": Entry("model", "model", "Registered models: evaluate, compare, approve, alias, card."),
     "gate": Entry("gate", "gate", "Gates of a model: list, add, remove, check."),
     "deployment": Entry("deployment", "deployment", "Deployments: list, show, rollback, delete."),

@@ -43,6 +43,17 @@ def track_script(project: str) -> Step:
     )
 
 
+def first_sweep(project: str) -> Step:
+    code = f"""import tilth
+
+def train(trial):
+    return 1 - (trial["rate"] - 0.1) ** 2 - abs(trial["depth"] - 5) / 10
+
+tilth.init(project="{project}")
+tilth.sweep(train, {{"rate": {{"loguniform": [0.001, 1]}}, "depth": {{"int": [2, 10]}}}}, metric="score", trials=12)"""
+    return Step("Search", "In a script or a notebook; a program of any kind is searched by `tilth sweep run`.", code)
+
+
 def first_model(project: str) -> Step:
     code = f"""import tilth
 from sklearn.datasets import load_iris

@@ -22,7 +22,7 @@ TONES: dict[str, Tone] = {
     "finished": "ok", "succeeded": "ok", "live": "ok", "ready": "ok", "passed": "ok", "active": "ok", "intact": "ok", "delivered": "ok",
     "failed": "bad", "refused": "bad", "broken": "bad", "damaged": "bad", "down": "bad",
     "lost": "warn", "stale": "warn", "degraded": "warn", "expired": "warn", "missing": "warn", "killed": "warn",
-    "unserved": "warn", "held back": "warn", "slow": "warn",
+    "unserved": "warn", "held back": "warn", "cut off": "warn", "stopped": "warn", "stopped early": "warn", "slow": "warn",
 }  # fmt: skip
 """State word -> colour. A word that is not here is shown in grey."""
 

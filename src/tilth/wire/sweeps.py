@@ -62,5 +62,55 @@ class SweepSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     command: list[str] = []
 
 
+class TrialView(msgspec.Struct):
+    """number: counts from 1; params: as they were chosen. value: last one of the sweep's metric. stopped: early, by the sweep's rule."""
+
+    number: int
+    id: str
+    status: str
+    value: float | None
+    params: dict[str, Any]
+    stopped: bool
+    started: int
+    ended: int | None
+    error: str = ""
+
+
+class TrialPage(msgspec.Struct):
+    trials: list[TrialView]
+    total: int
+
+
+class SweepView(msgspec.Struct):
+    """state: `cut off` where it says running, but nobody runs it any more. best: value of the best trial so far.
+
+    running, finished, failed: trials in that state; stopped ones are finished.
+    """
+
+    id: str
+    name: str
+    experiment: str
+    state: str
+    spec: SweepSpec
+    started: int
+    ended: int | None
+    by: str
+    best: float | None = None
+    best_run_id: str = ""
+    running: int = 0
+    finished: int = 0
+    failed: int = 0
+    stop_wanted: bool = False
+
+    @property
+    def done(self) -> int:
+        return self.finished + self.failed
+
+
+class SweepPage(msgspec.Struct):
+    sweeps: list[SweepView]
+    total: int
+
+
 def is_better(goal: Goal, value: float, than: float) -> bool:
     return value > than if goal == "maximize" else value < than

@@ -131,7 +131,7 @@ def _stopping(wanted: EarlyStopping | Mapping[str, Any] | bool) -> Any:
 
 
 def _calling(train: Train, board: Board) -> Any:
-    def execute(number: int, params: dict[str, Value], judge: Callable[[int, int, float], bool]) -> TrialResult:
+    def execute(number: int, params: dict[str, Value], judge: Callable[[int, int, float], bool]) -> TrialResult | None:
         run = current.run(
             f"trial {number}",
             experiment=board.parent.experiment,
@@ -149,6 +149,9 @@ def _calling(train: Train, board: Board) -> Any:
                         run.log({board.spec.metric: value})
                 except TrialStopped:
                     stopped = True
+                    if board.stop_wanted.is_set():
+                        run.finish("killed")
+                        return None
                     run.tag({STOPPED_TAG: "yes"})
         except Exception as error:  # noqa: BLE001 - whatever a training raises fails its trial, not the sweep
             sys.stderr.write(f"tilth: trial {number} failed: {traceback.format_exception_only(error)[-1]}")

@@ -18,9 +18,12 @@ from tilth.wire.sweeps import SweepState, is_better
 
 
 class Execute(Protocol):
-    """Runs one trial in a child run, whatever becomes of it; judge(number, step, value) says whether it shall stop."""
+    """Runs one trial in a child run, whatever becomes of it; judge(number, step, value) says whether it shall stop.
 
-    def __call__(self, number: int, params: dict[str, Value], judge: Callable[[int, int, float], bool]) -> TrialResult: ...
+    None: it was cut off by a wish to stop the sweep, and is run once more when the sweep goes on.
+    """
+
+    def __call__(self, number: int, params: dict[str, Value], judge: Callable[[int, int, float], bool]) -> TrialResult | None: ...
 
 
 class Loop:
@@ -31,7 +34,6 @@ class Loop:
     ) -> None:
         self.spec = board.spec
         self.done = list(standing.done)
-        self.stopping = threading.Event()
         self._board, self._sampler, self._execute, self._on_done = board, sampler, execute, on_done
         self._lock = threading.RLock()
         self._reports = Reports(self.spec.early_stopping, self.spec.goal)
@@ -61,15 +63,11 @@ class Loop:
             self._work_side_by_side()
         if self._broken is not None:
             raise self._broken
-        return "stopped" if self._told_to_stop else "finished"
+        return "stopped" if self._board.stop_wanted.is_set() else "finished"
 
     def judge(self, number: int, step: int, value: float) -> bool:
         with self._lock:
-            return self._reports.add(number, step, value) or self._told_to_stop
-
-    @property
-    def _told_to_stop(self) -> bool:
-        return self.stopping.is_set() or self._board.stop_wanted.is_set()
+            return self._reports.add(number, step, value) or self._board.stop_wanted.is_set()
 
     def _work_side_by_side(self) -> None:
         workers = [
@@ -83,7 +81,7 @@ class Loop:
                     worker.join(0.2)
         except KeyboardInterrupt:
             # Python cannot end a thread: each trial stops at its next report, or when it is over.
-            self.stopping.set()
+            self._board.stop_wanted.set()
             for worker in workers:
                 worker.join()
             raise
@@ -93,15 +91,17 @@ class Loop:
             self._work()
         except BaseException as error:  # noqa: BLE001 - handed to the thread that called, which raises it
             self._broken = self._broken or error
-            self.stopping.set()
+            self._board.stop_wanted.set()
 
     def _work(self) -> None:
         while (asked := self._next()) is not None:
-            self._ended(self._execute(*asked, self.judge))
+            result = self._execute(*asked, self.judge)
+            if result is not None:
+                self._ended(result)
 
     def _next(self) -> tuple[int, dict[str, Value]] | None:
         with self._lock:
-            if self._told_to_stop or (self._deadline is not None and monotonic() > self._deadline):
+            if self._board.stop_wanted.is_set() or (self._deadline is not None and monotonic() > self._deadline):
                 return None
             if self._again:
                 return self._again.popleft()

@@ -23,6 +23,7 @@ from tilth.domains.tracking.actions.runs import (
     restore_run,
     update_run,
 )
+from tilth.domains.tracking.actions.sweeps import stop_sweep
 
 __all__ = [
     "add_artifact",
@@ -41,6 +42,7 @@ __all__ = [
     "remove_tag",
     "restore_experiment",
     "restore_run",
+    "stop_sweep",
     "update_experiment",
     "update_run",
 ]

@@ -1,6 +1,19 @@
 """Our own API of experiments, runs and artifacts, and MLflow's beside it."""
 
-from tilth.domains.tracking.api import artifacts, care, comments, curves, experiments, imports, mlflow, runs, search, sweeps, uploads
+from tilth.domains.tracking.api import (
+    artifacts,
+    care,
+    comments,
+    curves,
+    experiments,
+    exports,
+    imports,
+    mlflow,
+    runs,
+    search,
+    sweeps,
+    uploads,
+)
 
 routes = [
     *experiments.routes,
@@ -10,6 +23,7 @@ routes = [
     *artifacts.routes,
     *care.routes,
     *imports.routes,
+    *exports.routes,
     *uploads.routes,
     *sweeps.routes,
     *mlflow.routes,
