@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import BigInteger, bindparam, func, select, tuple_
 
-from tilth.backends.sql import Tx
-from tilth.domains.tracking.rules.curves import MAX_POINTS, Point, thinned
+from tilth.backends.sql import Hot, Tx, hot
+from tilth.domains.tracking.rules.batches import MAX_INT64
+from tilth.domains.tracking.rules.curves import MAX_POINTS, Point, thinned_stream
 from tilth.domains.tracking.tables import metric_last, metric_point, run
 from tilth.wire.tracking import MetricHistory, MetricSummary, MetricValue, to_json_value
 
 MAX_RUNS_AT_ONCE = 500
 MAX_METRICS_PER_RUN = 5000
-MAX_HISTORY_POINTS = 500_000
-"""Of a longer history the newest steps are read."""
+CHUNK_POINTS = 20_000
+
+_PLACE = ("after_step", "after_ts", "after_seq")
+_BEFORE_ALL = (-MAX_INT64 - 1, -MAX_INT64 - 1, -MAX_INT64 - 1)
+_after = (
+    metric_point.c.run_id == bindparam("run_id"),
+    metric_point.c.key == bindparam("key"),
+    tuple_(metric_point.c.step, metric_point.c.ts, metric_point.c.seq)
+    > tuple_(*(bindparam(name, type_=BigInteger) for name in _PLACE)),
+    metric_point.c.step <= bindparam("until_step"),
+)
+_IS_MINE: Hot = hot(select(run.c.id).where(run.c.id == bindparam("run_id"), run.c.project_id == bindparam("project_id")))
+_POINTS_AFTER: Hot = hot(select(func.count()).select_from(metric_point).where(*_after))
+_NEXT_POINTS: Hot = hot(
+    select(metric_point.c.step, metric_point.c.ts, metric_point.c.value, metric_point.c.seq)
+    .where(*_after)
+    .order_by(metric_point.c.step, metric_point.c.ts, metric_point.c.seq)
+    .limit(CHUNK_POINTS)
+)
 
 
 def latest_metrics(
@@ -108,18 +125,26 @@ def metric_keys(tx: Tx, project_id: str, run_ids: Sequence[str], limit: int = 50
 def _history(
     tx: Tx, project_id: str, run_id: str, key: str, most: int, after_step: int | None, until_step: int | None
 ) -> MetricHistory:
-    wanted: list[ColumnElement[bool]] = [metric_point.c.run_id == run_id, metric_point.c.key == key]
-    wanted.append(select(run.c.id).where(run.c.id == run_id, run.c.project_id == project_id).exists())
-    if after_step is not None:
-        wanted.append(metric_point.c.step > after_step)
-    if until_step is not None:
-        wanted.append(metric_point.c.step <= until_step)
-    total = int(tx.scalar(select(func.count()).select_from(metric_point).where(*wanted)))
-    columns: list[Any] = [metric_point.c.step, metric_point.c.ts, metric_point.c.value]
-    newest = [metric_point.c.step.desc(), metric_point.c.ts.desc(), metric_point.c.seq.desc()]
-    found = tx.all(select(*columns).where(*wanted).order_by(*newest).limit(MAX_HISTORY_POINTS))
-    points: list[Point] = [(row.step, row.ts, row.value) for row in reversed(found)]
-    return MetricHistory(key, [(step, ts, _shown(value)) for step, ts, value in thinned(points, most)], total)
+    mine: dict[str, str | int] = {"run_id": run_id, "key": key, "until_step": MAX_INT64 if until_step is None else until_step}
+    after = _BEFORE_ALL if after_step is None else (after_step, MAX_INT64, MAX_INT64)
+    place = dict(zip(_PLACE, after, strict=True))
+    if tx.scalar(_IS_MINE, run_id=run_id, project_id=project_id) is None:
+        return MetricHistory(key, [], 0)
+    total = int(tx.scalar(_POINTS_AFTER, **mine, **place))
+    found = thinned_stream(_chunks(tx, mine, after), total, most)
+    return MetricHistory(key, [(step, ts, _shown(value)) for step, ts, value in found], total)
+
+
+def _chunks(tx: Tx, mine: dict[str, str | int], after: tuple[int, int, int]) -> Iterator[list[Point]]:
+    """The points in their order, so many at a time that a million of them never stand in memory at once."""
+    while True:
+        found = tx.all(_NEXT_POINTS, **mine, **dict(zip(_PLACE, after, strict=True)))
+        if not found:
+            return
+        after = (found[-1][0], found[-1][1], found[-1][3])
+        yield [(row[0], row[1], row[2]) for row in found]
+        if len(found) < CHUNK_POINTS:
+            return
 
 
 def _shown(value: float | None) -> MetricValue:
