@@ -135,7 +135,7 @@ async def restore_run(access: Access[None], wanted: OfRun) -> Nothing:
 @mlflow_route("GET", "/artifacts/list", permission=Permission.RUN_READ)
 async def list_artifacts(access: Access[None], wanted: ListArtifacts) -> Files:
     """What lies in the folder `path` (the root if it is left out); of a file itself there is nothing to list."""
-    folder, project = (wanted.path or "").strip("/") if wanted.path != "/" else "", access.project.id
+    folder, project = (wanted.path or "").rstrip("/"), access.project.id
     if folder == ".":
         folder = ""
     if folder:
