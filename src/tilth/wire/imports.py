@@ -9,7 +9,7 @@ from msgspec import Struct, field
 from tilth.wire.tracking import DatasetInput, Environment, MetricValue, Request, RunStatus
 
 MAX_IMPORT_RUNS = 100
-MAX_IMPORT_POINTS = 5000
+MAX_IMPORT_POINTS = 2000
 """Points of one run that may come with it; a longer history is logged to it afterwards."""
 MAX_KNOWN_IDS = 1000
 
@@ -149,3 +149,21 @@ class ImportedModelVersions(Struct):
     aliases: list[str]
     same: list[int]
     others: list[int]
+
+
+class ExportedRuns(Struct):
+    """Runs in the form in which they can be imported, without points; tallies say how many points and which artifacts there are.
+
+    after: where the next page begins, empty at the end.
+    """
+
+    runs: list[ImportRun]
+    tallies: dict[str, RunTally]
+    after: str
+
+
+class ExportedPoints(Struct):
+    """points: [key, step, ts, value], in that order. after: where the next page begins, empty at the end."""
+
+    points: list[tuple[str, int, int, MetricValue]]
+    after: str

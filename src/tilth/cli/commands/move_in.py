@@ -16,6 +16,7 @@ from tilth.cli.moving.mlflow_rest import MlflowRest
 from tilth.cli.moving.mlflow_sqlite import MlflowSqlite
 from tilth.cli.moving.progress import shown_progress
 from tilth.cli.moving.source import Source, Unreadable
+from tilth.cli.moving.tilth_folder import TilthFolder
 
 
 @click.group(
@@ -48,6 +49,16 @@ def import_mlflow(caller: Caller, source: str, experiments: tuple[str, ...], roo
     Exit code 1 if something did not come; the table and the list say what.
     """
     return bring(caller, mlflow_source(source, roots), experiments, dry_run=dry_run)
+
+
+@move_in.command("tilth", epilog="\b\nExample:\n  tilth import tilth ./flights-2026 --project flights\n")
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--experiment", "experiments", multiple=True, help="Only this experiment, and no registered models; repeat it.")
+@click.option("--dry-run", is_flag=True, help="Count what would come, and bring nothing.")
+@shared()
+def import_tilth(caller: Caller, folder: Path, experiments: tuple[str, ...], dry_run: bool) -> int:
+    """Bring in what `tilth export` wrote. Ids are kept unless another project has them. Needs `pip install 'tilth[frames]'`."""
+    return bring(caller, TilthFolder(folder), experiments, dry_run=dry_run)
 
 
 def bring(caller: Caller, source: Source, experiments: tuple[str, ...], *, dry_run: bool) -> int:

@@ -88,6 +88,7 @@ def _fit_inputs(inputs: list[DatasetInput]) -> list[DatasetInput]:
             source=data.source[:65_535],
             schema=data.schema,
             profile=data.profile,
+            tags=data.tags,
         )
         fitted[(one.name, one.digest, one.context)] = one
     return list(fitted.values())

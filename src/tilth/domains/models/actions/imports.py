@@ -64,8 +64,8 @@ def import_logged_model(tx: Tx, actor: Actor, project_id: ProjectId, wanted: Imp
         "deleted_at": None,
     }
     logged.insert_logged_model(tx, row)
-    params, tags = naming.check_params(wanted.params), naming.check_tags(wanted.tags)
-    logged.put_pairs(tx, project_id, wanted.id, params=params, tags=tags)
+    naming.check_model_words(wanted.params, wanted.tags)
+    logged.put_pairs(tx, project_id, wanted.id, params=wanted.params, tags=wanted.tags)
     record(tx, actor, "logged_model.imported", project_id=project_id, thing=wanted.id, detail={"name": wanted.name})
     return ImportedLoggedModel(wanted.id, "created", "pending")
 
