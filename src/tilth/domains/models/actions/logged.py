@@ -69,7 +69,8 @@ def create_logged_model(
             "deleted_at": None,
         },
     )
-    logged.put_pairs(tx, project_id, id_, params=naming.check_params(params or {}), tags=naming.check_tags(tags or {}))
+    naming.check_model_words(params or {}, tags or {})
+    logged.put_pairs(tx, project_id, id_, params=params or {}, tags=tags or {})
     record(tx, actor, "logged_model.created", project_id=project_id, thing=id_, detail={"name": name, "run": source_run_id})
     return logged.logged_model_by_id(tx, project_id, id_)
 
@@ -193,7 +194,8 @@ def mark(tx: Tx, actor: Actor, project_id: ProjectId, logged_model_id: str, stat
 def add_params(tx: Tx, project_id: ProjectId, logged_model_id: str, params: dict[str, str]) -> None:
     """What a program says about the model it logs; not audited. Raises UnknownLoggedModel, Invalid."""
     model = logged.lock_logged_model(tx, project_id, logged_model_id)
-    logged.put_pairs(tx, project_id, model.id, params=naming.check_params(params), tags={})
+    naming.check_model_words(params, {})
+    logged.put_pairs(tx, project_id, model.id, params=params, tags={})
 
 
 def untag_logged_model(tx: Tx, actor: Actor, project_id: ProjectId, logged_model_id: str, key: str) -> bool:
@@ -209,7 +211,8 @@ def untag_logged_model(tx: Tx, actor: Actor, project_id: ProjectId, logged_model
 def tag_logged_model(tx: Tx, actor: Actor, project_id: ProjectId, logged_model_id: str, tags: dict[str, str]) -> None:
     """Sets tags; they may change after sealing, being words about the model."""
     model = logged.lock_logged_model(tx, project_id, logged_model_id)
-    logged.put_pairs(tx, project_id, model.id, params={}, tags=naming.check_tags(tags))
+    naming.check_model_words({}, tags)
+    logged.put_pairs(tx, project_id, model.id, params={}, tags=tags)
     record(tx, actor, "logged_model.tagged", project_id=project_id, thing=model.id, detail={"tags": sorted(tags)})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tilth.core.names import InvalidName, check_key, check_name
+from tilth.core.names import MAX_NAME_CHARS, InvalidName, check_key, check_name
 from tilth.domains.models.types import STAGES, InvalidModelName, ReservedAlias, TooLongText, UnknownStage
 
 MAX_ALIAS_CHARS = 255
@@ -47,11 +47,15 @@ def check_tags(tags: dict[str, str]) -> dict[str, str]:
     return tags
 
 
-def check_params(params: dict[str, str]) -> dict[str, str]:
-    for key, value in params.items():
-        check_key(key, "param")
-        _check_length(value, f"value of param {key!r}", MAX_PARAM_CHARS)
-    return params
+def check_model_words(params: dict[str, str], tags: dict[str, str]) -> None:
+    """Of logged models, which MLflow's clients give keys of any kind: printable ones are kept. Raises Invalid."""
+    for what, pairs, most in (("param", params, MAX_PARAM_CHARS), ("tag", tags, MAX_TAG_CHARS)):
+        for key, value in pairs.items():
+            if not key or len(key) > MAX_NAME_CHARS or not key.isprintable():
+                raise InvalidName(
+                    f"{what} {key[:80]!r} is not allowed: use 1 to {MAX_NAME_CHARS} printable characters, without line breaks"
+                )
+            _check_length(value, f"value of {what} {key!r}", most)
 
 
 def check_text(text: str, what: str) -> str:

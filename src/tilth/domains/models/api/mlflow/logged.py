@@ -15,7 +15,7 @@ from tilth.core.ids import new_id
 from tilth.domains.models import actions
 from tilth.domains.models.api.mlflow.paging import offset_of, token_of
 from tilth.domains.models.api.mlflow.views import logged_model_answers
-from tilth.domains.models.api.mlflow.words import about_logged_model, check_logged_name, in_mlflow_words, pairs
+from tilth.domains.models.api.mlflow.words import about_logged_model, check_logged_name, free_pairs, in_mlflow_words
 from tilth.domains.models.api.sealing import settle
 from tilth.domains.models.queries.logged_search import find_logged_models, logged_model_row
 from tilth.domains.models.rules.mlflow_filters import logged_models_filter, logged_models_order
@@ -58,7 +58,7 @@ Asked = Request[Any, Any, Any]
 async def create_logged_model(access: AccessTo[None], wanted: CreateLoggedModel) -> OneLoggedModel:
     project = access.project.id
     name = check_logged_name(wanted.name) if wanted.name else f"model-{new_id()[-8:]}"
-    number, params, tags = _number(wanted.experiment_id), pairs(wanted.params), pairs(wanted.tags)
+    number, params, tags = _number(wanted.experiment_id), free_pairs(wanted.params), free_pairs(wanted.tags)
 
     def write(tx: Tx) -> OneLoggedModel:
         experiment_id = ids_of_numbers(tx, project, [number], deleted=False).get(number)
@@ -116,7 +116,7 @@ async def delete_logged_model(access: AccessTo[None], request: Asked) -> Nothing
 
 @mlflow_route("POST", ONE + "/params", permission=Permission.MODEL_WRITE)
 async def log_params(access: AccessTo[None], request: Asked, wanted: LoggedModelParams) -> Nothing:
-    model_id, params = _model_id(request), pairs(wanted.params)
+    model_id, params = _model_id(request), free_pairs(wanted.params)
     with about_logged_model(model_id):
         await access.write(lambda tx: actions.add_params(tx, access.project.id, model_id, params))
     return Nothing()
@@ -124,7 +124,7 @@ async def log_params(access: AccessTo[None], request: Asked, wanted: LoggedModel
 
 @mlflow_route("PATCH", ONE + "/tags", permission=Permission.MODEL_WRITE)
 async def set_tags(access: AccessTo[None], request: Asked, wanted: LoggedModelTags) -> OneLoggedModel:
-    project, model_id, tags = access.project.id, _model_id(request), pairs(wanted.tags)
+    project, model_id, tags = access.project.id, _model_id(request), free_pairs(wanted.tags)
 
     def write(tx: Tx) -> OneLoggedModel:
         actions.tag_logged_model(tx, access.actor, project, model_id, tags)

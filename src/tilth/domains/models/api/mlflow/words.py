@@ -120,6 +120,11 @@ def pairs(sent: Sequence[Pair] | None) -> dict[str, str]:
     return {check_key(each.key): check_value(each.value) for each in sent or ()}
 
 
+def free_pairs(sent: Sequence[Pair] | None) -> dict[str, str]:
+    """Of logged models, whose keys MLflow does not look at."""
+    return {each.key or "": check_value(each.value) for each in sent or ()}
+
+
 def check_logged_name(name: str) -> str:
     if not name or any(char in name for char in _BAD_IN_LOGGED_NAMES):
         raise invalid(
