@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import func, literal, select
 
 from tilth.backends.sql import Database
 from tilth.core.actors import Actor
@@ -21,6 +22,7 @@ from tilth.domains.tracking import actions, queries
 from tilth.domains.tracking.actions.care import archive_run
 from tilth.domains.tracking.queries import search
 from tilth.domains.tracking.rules.batches import as_number
+from tilth.domains.tracking.rules.columns import parse_columns
 from tilth.domains.tracking.rules.filters import Condition, Order, parse_filter
 from tilth.domains.tracking.types import InvalidPage, SearchTooSlow
 from tilth.wire.tracking import DatasetInput, LogBatch, MetricPoint, RunCreate
@@ -192,7 +194,7 @@ def comparing(order: Order) -> Callable[[Sample, Sample], int]:
             case "metric":
                 value = run.metrics.get(order.key)
                 missing = value is None or math.isnan(value)
-                return [0 if order.descending else 0, (2 if value is None else 1) if missing else 0, None if missing else value]
+                return [0, (2 if value is None else 1) if missing else 0, None if missing else value]
             case "param":
                 text = run.params.get(order.key)
                 return [None, None if order.as_text or text is None else as_number(text), text]
@@ -275,3 +277,103 @@ def text_meets(text: str | None, term: Condition) -> bool:
 def like(text: str, pattern: str) -> bool:
     parts = (".*" if char == "%" else "." if char == "_" else re.escape(char) for char in pattern)
     return re.fullmatch("".join(parts), text, re.DOTALL) is not None
+
+
+@pytest.fixture(scope="module")
+def forest(either_db: Database) -> tuple[Database, ProjectId]:
+    """Thirty runs in one project: metric m counts up, param kind is one of three, every run has the tag `seen`."""
+    runs = [Sample("trees", n, {"m": float(n)}, {"kind": f"k{n % 3}"}, {"seen": f"set-{n}"}) for n in range(1, 31)]
+    project, _ = made(either_db, runs)
+    return either_db, project
+
+
+def test_a_page_follows_although_runs_were_added_meanwhile(forest: tuple[Database, ProjectId]) -> None:
+    db, project = forest
+    order = (Order("metric", "m", True),)
+
+    def page(after: str = "") -> queries.RunsPage:
+        terms = parse_filter("m<100")
+        return db.read_blocking(lambda tx: queries.runs_page(tx, project, terms=terms, order=order, limit=10, after=after))
+
+    first = page()
+    better = db.write_blocking(lambda tx: actions.create_run(tx, ANNA, project, RunCreate(experiment="trees")))
+    db.write_blocking(lambda tx: actions.log(tx, project, better, LogBatch(metrics=[MetricPoint("m", 50.0)]), 1))
+    second = page(first.next_token)
+    assert not {run.id for run in first.runs} & {run.id for run in second.runs}
+    assert [run.started for run in second.runs] == list(range(20, 10, -1))
+
+
+@pytest.mark.parametrize("token", ["nonsense", "ä", "AAAA", "x" * 30_000, "gqRhYmM"])
+def test_a_token_that_is_none_is_refused(forest: tuple[Database, ProjectId], token: str) -> None:
+    db, project = forest
+    with pytest.raises(InvalidPage, match=r"take next_page_token of the answer before|page_token belongs to another"):
+        db.read_blocking(lambda tx: queries.runs_page(tx, project, after=token))
+
+
+def test_a_token_belongs_to_its_question(forest: tuple[Database, ProjectId]) -> None:
+    db, project = forest
+    token = db.read_blocking(lambda tx: queries.runs_page(tx, project, limit=5)).next_token
+    with pytest.raises(InvalidPage, match="page_token belongs to another filter, order or scope"):
+        db.read_blocking(lambda tx: queries.runs_page(tx, project, terms=parse_filter("m>3"), limit=5, after=token))
+
+
+def test_a_search_that_takes_too_long_is_ended_with_a_hint(
+    forest: tuple[Database, ProjectId], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db, project = forest
+
+    def slow(tx: Any, *_: object) -> None:
+        endless = select(literal(1).label("n")).cte("endless", recursive=True)
+        endless = endless.union_all(select(endless.c.n + 1))
+        tx.scalar(select(func.max(endless.c.n)))
+
+    monkeypatch.setattr(search, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(search, "_plan", slow)
+    with pytest.raises(SearchTooSlow, match=r"ended after 0\.05 s: .*; add a term that few runs meet"):
+        db.read_blocking(lambda tx: queries.runs_page(tx, project))
+    # The connection is as patient as before.
+    assert db.read_blocking(lambda tx: queries.metric_keys(tx, project, [])) == []
+
+
+def test_keys_and_values_are_found_by_their_beginnings(forest: tuple[Database, ProjectId]) -> None:
+    db, project = forest
+    assert db.read_blocking(lambda tx: queries.keys_there_are(tx, project, "param")) == ["kind"]
+    assert db.read_blocking(lambda tx: queries.keys_there_are(tx, project, "metric", prefix="n")) == []
+    assert db.read_blocking(lambda tx: queries.values_there_are(tx, project, "param", "kind")) == ["k0", "k1", "k2"]
+    found = db.read_blocking(lambda tx: queries.values_there_are(tx, project, "tag", "seen", prefix="set-1", limit=4))
+    assert found == ["set-1", "set-10", "set-11", "set-12"]
+
+
+def test_groups_count_runs_and_sum_up_a_metric(forest: tuple[Database, ProjectId]) -> None:
+    db, project = forest
+    groups = db.read_blocking(
+        lambda tx: queries.run_groups(tx, project, by=("param", "kind"), metric="m", terms=parse_filter("m<=6"))
+    )
+    assert [(group.value, group.runs, group.mean, group.min, group.max) for group in groups] == [
+        ("k0", 2, 4.5, 3.0, 6.0),
+        ("k1", 2, 2.5, 1.0, 4.0),
+        ("k2", 2, 3.5, 2.0, 5.0),
+    ]
+    (all_of_them,) = db.read_blocking(
+        lambda tx: queries.run_groups(tx, project, by=("attribute", "experiment"), terms=parse_filter("m<=6"))
+    )
+    assert (all_of_them.value, all_of_them.runs, all_of_them.mean) == ("trees", 6, None)
+
+
+def test_columns_are_chosen_on_the_server(forest: tuple[Database, ProjectId]) -> None:
+    db, project = forest
+
+    def rows(columns: str | None) -> list[Any]:
+        wanted = parse_columns(columns)
+        return db.read_blocking(
+            lambda tx: queries.rows_with_values(
+                tx, project, queries.runs_page(tx, project, terms=parse_filter("m=4")).runs, wanted
+            )
+        )
+
+    (row,) = rows("metrics.m,metrics.m:max,metrics.m:count,params.none,tags.seen")
+    assert (row.metrics, row.params, row.tags) == ({"m": 4.0, "m:max": 4.0, "m:count": 1}, {}, {"seen": "set-4"})
+    (row,) = rows(None)
+    assert (row.metrics, row.params) == ({"m": 4.0}, {"kind": "k1"})
+    (row,) = rows("")
+    assert (row.metrics, row.params, row.tags) == ({}, {}, {})

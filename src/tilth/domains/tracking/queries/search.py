@@ -30,8 +30,8 @@ Lifecycle = Literal["active", "deleted", "all"]
 TOTAL_CAP = 10_000
 FEW = 10_000
 """So many runs are looked at one by one."""
-SMALL_SCOPE = 20_000
-"""Reading along an index through all of so many runs costs little, whatever the filter."""
+KNOWN_SCOPE = 100_000
+"""Runs of a scope are counted up to here, which costs a few milliseconds. Reading along an index through all of them takes a second."""
 LOOKED_AT_FOR_TOTAL = 10_000
 MAX_EXPERIMENTS = 1000
 PATIENCE_S = 5.0
@@ -92,7 +92,7 @@ class _Hit:
 @dataclass(frozen=True, slots=True)
 class _Plan:
     """few: selects of the ids of the runs that could meet the narrowest term, None if all terms are broad. scope: runs in all,
-    counted up to SMALL_SCOPE.
+    counted up to KNOWN_SCOPE.
     """
 
     few: Select[Any] | None
@@ -163,7 +163,7 @@ def runs_meeting(
 
 def _plan(tx: Tx, question: _Question, wanted: int) -> _Plan:
     """Probes the terms, unless the index of the order answers the only one by itself."""
-    scope = _counted(tx, _in_scope(question), SMALL_SCOPE)
+    scope = _counted(tx, _in_scope(question), KNOWN_SCOPE)
     if _answered_by_order(question):
         return _Plan(None, 0, scope)
     experiments = _experiments(tx, question)
@@ -209,8 +209,11 @@ def _hits(tx: Tx, question: _Question, plan: _Plan, place: tuple[Value, ...] | N
 
 
 def _walking_is_cheaper(plan: _Plan, wanted: int) -> bool:
-    """If the runs that meet the term are spread evenly; a scope in which even the worst case is cheap."""
-    return plan.scope <= SMALL_SCOPE and wanted * plan.scope < plan.few_count**2
+    """Runs read until the page is full, if those that meet the term are spread evenly, against looking at each of those.
+
+    Only where even the worst case, none of the newest meets it, stays bearable.
+    """
+    return plan.scope <= KNOWN_SCOPE and wanted * plan.scope < plan.few_count**2
 
 
 def _sorted(tx: Tx, question: _Question, few: Select[Any] | None, place: tuple[Value, ...] | None, wanted: int) -> list[_Hit]:
