@@ -305,7 +305,7 @@ def test_a_comment_cannot_carry_a_script_or_a_form_into_the_page(installation):
     run = done(client.post("/api/v1/p/default/runs", json={}))["id"]
     text = "<script>alert(1)</script>\n\n[x](javascript:alert(1)) ![i](http://evil.example/p.png) <img src=x onerror=alert(1)>"
     done(client.post(f"/api/v1/p/default/runs/{run}/comments", json={"text": f"{text}\n\n<form action=//evil.example>"}))
-    shown = client.get(f"/p/default/runs/{run}").text.partition('<li id="comment-')[2].partition("</li>")[0].partition("prose")[2]
+    shown = client.get(f"/p/default/runs/{run}").text.partition('<article id="comment-')[2].partition("</article>")[0].partition("prose")[2]
     assert "alert(1)" in shown
     for bad in ("<script", 'href="javascript:', "<img", "<form", "src="):
         assert bad not in shown.replace("&lt;img src=x", "")

@@ -12,13 +12,12 @@ from tilth.backends.sql import Database, Tx
 from tilth.core.actors import Actor
 from tilth.core.ids import ProjectId
 from tilth.domains.identity import actions, queries
-from tilth.domains.identity.types import PrincipalRecord
+from tilth.domains.identity.types import MODEL_SERVER, PrincipalRecord
 from tilth.domains.tracking import actions as tracking
 from tilth.guard import ProjectRef
 from tilth.wire.plane import TOKEN_PATH
 
 OWNER_TOKEN_FILE = "token"
-MODEL_SERVER = "model-server"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,9 @@ PrincipalKind = Literal["user", "service"]
 TOPIC = "identity"
 """Announced by every change of credentials and roles, so that the model servers hear of it at once."""
 
+MODEL_SERVER = "model-server"
+"""Tilth's own service account, as which the model servers fetch models."""
+
 TokenKind = Literal["personal", "local", "run", "plane"]
 
 

@@ -13,7 +13,7 @@ from tilth.backends.sql import Tx
 from tilth.core.clock import Millis
 from tilth.domains.identity import actions, queries
 from tilth.domains.identity.rules import org_role_named
-from tilth.domains.identity.types import PrincipalRecord, Token
+from tilth.domains.identity.types import MODEL_SERVER, PrincipalRecord, Token
 from tilth.guard import SCOPES, AccessTo, OrgRole, Permission, get, post
 from tilth.web.pages.frame import Asked, Form, back, curl, may, read_form, shell
 from tilth.web.pages.settings import days_of
@@ -114,7 +114,7 @@ async def _users(request: Asked, access: AccessTo[None], *, shown: ShownOnce | N
         "users.html",
         await shell(request, access, "users", [("Users", "")]),
         people=[user for user in users if user.kind == "user"],
-        services=[user for user in users if user.kind == "service"],
+        services=[user for user in users if user.kind == "service" and user.name != MODEL_SERVER],
         tokens=tokens,
         scopes=sorted(SCOPES),
         org_roles=ORG_ROLES,
