@@ -17,6 +17,7 @@ from tilth.cli.moving.mlflow_sqlite import MlflowSqlite
 from tilth.cli.moving.progress import shown_progress
 from tilth.cli.moving.source import Source, Unreadable
 from tilth.cli.moving.tilth_folder import TilthFolder
+from tilth.cli.moving.wandb_folder import WandbFolder
 
 
 @click.group(
@@ -59,6 +60,20 @@ def import_mlflow(caller: Caller, source: str, experiments: tuple[str, ...], roo
 def import_tilth(caller: Caller, folder: Path, experiments: tuple[str, ...], dry_run: bool) -> int:
     """Bring in what `tilth export` wrote. Ids are kept unless another project has them. Needs `pip install 'tilth[frames]'`."""
     return bring(caller, TilthFolder(folder), experiments, dry_run=dry_run)
+
+
+@move_in.command(
+    "wandb",
+    epilog="\b\nExamples:\n  tilth import wandb ./wandb\n  tilth import wandb ./exported --project-name churn --dry-run\n",
+)
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--project-name", default="", help="W&B project of runs that name none; it becomes their experiment.")
+@click.option("--experiment", "experiments", multiple=True, help="Only runs of this W&B project; repeat it.")
+@click.option("--dry-run", is_flag=True, help="Count what would come, and bring nothing.")
+@shared()
+def import_wandb(caller: Caller, folder: Path, project_name: str, experiments: tuple[str, ...], dry_run: bool) -> int:
+    """Bring in runs of Weights & Biases from folders: its client's own, or exports made by its API."""
+    return bring(caller, WandbFolder(folder, project_name), experiments, dry_run=dry_run)
 
 
 def bring(caller: Caller, source: Source, experiments: tuple[str, ...], *, dry_run: bool) -> int:
