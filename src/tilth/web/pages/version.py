@@ -29,6 +29,7 @@ from tilth.web.pages.deployments import surroundings
 from tilth.web.pages.frame import Asked, back, curl, may, project_url, read_form, shell
 from tilth.web.pages.runs import Tile
 from tilth.web.render import draw, page
+from tilth.web.statics import FILES
 from tilth.wire.evaluations import EvaluationView, MetricValue, Verdict, VersionLife
 from tilth.wire.registry import VersionDetail, VersionView
 from tilth.wire.tracking import RunInfo
@@ -248,7 +249,8 @@ async def card_as_a_file(access: AccessTo[None], name: FromPath[str], version: F
         "content-disposition": f"attachment; filename*=UTF-8''{quote(file, safe='')}",
         "content-security-policy": "sandbox",
     }
-    return Response(draw("card.html", card=card), media_type="text/html; charset=utf-8", headers=headers)
+    sheet = Markup("<style>{}</style>").format(Markup(FILES["card.css"].plain.decode()))
+    return Response(draw("card.html", card=card, sheet=sheet), media_type="text/html; charset=utf-8", headers=headers)
 
 
 @post(VERSION + "/card", permission=Permission.MODEL_WRITE)
