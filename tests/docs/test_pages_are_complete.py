@@ -112,6 +112,13 @@ def test_the_api_page_lists_every_route_with_who_may_use_it():
     assert listed == {row for row in plain if row[1].startswith("/api/")}
 
 
+def test_the_page_of_mlflows_calls_lists_every_one_with_who_may_use_it():
+    line = re.compile(r"^(GET|POST|PUT|PATCH|DELETE) +([23]\.0/\S+) +(\S+) +(\S+)$", re.MULTILINE)
+    table = [row.split() for row in runpy.run_path(str(ROOT / "tests/attack/access_table.py"))["MLFLOW_TABLE"].strip().splitlines()]
+    plain = {(m, re.sub(r":\w+}", "}", path), who, scope) for m, path, who, scope in table}
+    assert set(line.findall((DOCS / "mlflow-calls.md").read_text())) == plain
+
+
 def test_the_event_page_lists_every_event_with_its_fields():
     for path in Path(tilth.domains.__path__[0]).glob("*/types.py"):
         importlib.import_module(f"tilth.domains.{path.parent.name}.types")

@@ -30,7 +30,7 @@ _ADDRESS = re.compile(
 _NOT_SPOKEN = re.compile(
     r"mlflow/(?:traces|unified-traces|get-online-trace-details|webhooks|datasets|gateway|issues|label-schemas|prompt-optimization|"
     r"review-queues|scorers|workspaces|assessments|jobs|genai|demo|users|roles|permissions|online-scoring|"
-    r"experiments/(?:search-datasets|permissions)|artifacts/presigned-(?:up|down)load-url|"
+    r"experiments/(?:search-datasets|permissions)|"
     r"runs/(?:create-promptlab-run|link-traces)|upload-artifact|get-trace-artifact|assistant)(?:/.*|$)|mlflowexperiments/search-datasets",
     re.DOTALL,
 )
