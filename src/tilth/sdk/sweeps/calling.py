@@ -6,6 +6,7 @@ import math
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,13 +59,14 @@ def sweep(
     name: str | None = None,
     experiment: str | None = None,
     resume: str | None = None,
+    progress: bool = True,
 ) -> SweepResult:
     """Calls `train(trial)` for many values of the parameters in `space`, each call in a run of its own, and tells which was best.
 
     train: returns the value of `metric`, or logs it (`trial.report(value, step)`, `trial.run.log(...)`). An exception fails the trial; the
     sweep goes on, until max_failures in a row. space: {"depth": {"int": [3, 12]}, "rate": {"loguniform": [1e-3, 1]}, "kind": ["a", "b"]}.
     trials: left out, 20, or the whole grid. parallel: threads that train at once. early_stopping: True is the median rule.
-    max_minutes: no trial begins after that. resume: id of a sweep that was stopped or killed; what is over is not run again.
+    max_minutes: no trial begins after that. progress: tell on stderr how far it is. resume: id of a sweep that was stopped or killed; what is over is not run again.
 
     Raises InvalidSweep, MissingOptuna, SweepTaken, NoSweep, OtherSweep, TooManyFailures, and what `tilth.run` raises.
     """
@@ -87,7 +89,7 @@ def sweep(
         )
         board = Board.begin(spec, name=name, experiment=experiment)
     standing = board.standing() if resume is not None else Standing()
-    with shown_progress(board) as on_done:
+    with shown_progress(board) if progress else nullcontext(_silent) as on_done:
         loop = Loop(board, sampler_of(board.spec), standing, _calling(train, board), on_done)
         run_to_the_end(board, loop)
     return result_of(board, loop)
@@ -128,6 +130,10 @@ def _stopping(wanted: EarlyStopping | Mapping[str, Any] | bool) -> Any:
     if isinstance(wanted, bool):
         return EarlyStopping() if wanted else None
     return wanted if isinstance(wanted, EarlyStopping) else dict(wanted)
+
+
+def _silent(result: TrialResult, loop: Loop) -> None:
+    """Nobody wants to know."""
 
 
 def _calling(train: Train, board: Board) -> Any:
