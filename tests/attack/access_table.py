@@ -194,7 +194,9 @@ GET    /p/{project:str}/models/{name:str}/versions/{version:int}                
 POST   /p/{project:str}/models/{name:str}/versions/{version:int}/aliases              maintainer  write
 POST   /p/{project:str}/models/{name:str}/versions/{version:int}/card                 developer   write
 POST   /p/{project:str}/models/{name:str}/versions/{version:int}/deploy               maintainer  write
+GET    /p/{project:str}/run-columns                                                   viewer      read
 GET    /p/{project:str}/runs                                                          viewer      read
+POST   /p/{project:str}/runs/bulk                                                     developer   write
 GET    /p/{project:str}/runs.csv                                                      viewer      read
 GET    /p/{project:str}/runs/{run_id:str}                                             viewer      read
 POST   /p/{project:str}/runs/{run_id:str}/comments                                    viewer      write

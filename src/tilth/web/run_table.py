@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 from urllib.parse import quote, unquote
 
 from tilth.web.formatting import bar_width, number
-from tilth.web.metric_names import ranked
+from tilth.web.metric_names import lower_is_better, ranked
 from tilth.wire.tracking import RunInfo
 
 Kind = Literal["metric", "param", "tag"]
+Stat = Literal["last", "best", "min", "max"]
+
+STATS: tuple[Stat, ...] = ("last", "best", "min", "max")
 
 MAX_COLUMNS = 24
 AUTOMATIC_METRICS = 5
@@ -27,13 +30,32 @@ KIND: dict[str, Kind] = {prefix: kind for kind, prefix in PREFIX.items()}
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """key: as filters and orders name it, such as `metrics.auc`. numeric: stands right, in figures of one width."""
+    """key: as filters and orders name it, such as `metrics.auc`; of a metric's least value `metrics.auc:min`.
+
+    numeric: stands right, in figures of one width. name: of the metric, param or tag itself.
+    """
 
     key: str
     label: str
     kind: Kind
     numeric: bool = False
     shown: bool = True
+    stat: Stat = "last"
+
+    @property
+    def name(self) -> str:
+        bare = self.key.removeprefix(PREFIX[self.kind])
+        return bare if self.stat == "last" else bare.removesuffix(f":{self.stat}")
+
+    @property
+    def figure(self) -> str:
+        """`last`, `min` or `max`: the best is the least or the greatest value, as the metric's name tells."""
+        return self.stat if self.stat != "best" else "min" if lower_is_better(self.name) else "max"
+
+    @property
+    def sorts(self) -> bool:
+        """Whether runs can be ordered by it: by least and greatest values they cannot."""
+        return self.stat == "last"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,25 +73,29 @@ class RunLine:
 
 @dataclass(frozen=True, slots=True)
 class RunValues:
-    """What the runs of a page hold: kind -> run id -> key -> value."""
+    """What the runs of a page hold: kind -> run id -> key -> value. A metric's least value stands under `auc:min`."""
 
     metrics: Mapping[str, Mapping[str, float]]
     params: Mapping[str, Mapping[str, str]]
     tags: Mapping[str, Mapping[str, str]]
 
     def of(self, column: Column, run_id: str) -> float | str | None:
-        name = column.key.removeprefix(PREFIX[column.kind])
+        name = column.name
         if column.kind == "metric":
-            return self.metrics.get(run_id, {}).get(name)
+            return self.metrics.get(run_id, {}).get(name if column.stat == "last" else f"{name}:{column.figure}")
         table = self.params if column.kind == "param" else self.tags
         return table.get(run_id, {}).get(name)
 
 
 def column_of(key: str) -> Column | None:
-    """The column of `metrics.auc`, `params.depth` or `tags.team`; None for anything else."""
+    """The column of `metrics.auc`, `metrics.auc:best`, `params.depth` or `tags.team`; None for anything else."""
     for prefix, kind in KIND.items():
         if key.startswith(prefix) and len(key) > len(prefix):
-            return Column(key, key.removeprefix(prefix), kind, numeric=kind == "metric")
+            bare = key.removeprefix(prefix)
+            name, _, ending = bare.rpartition(":")
+            if kind == "metric" and name and ending in STATS[1:]:
+                return Column(key, f"{ending} {name}", kind, numeric=True, stat=ending)
+            return Column(key, bare, kind, numeric=kind == "metric")
     return None
 
 
@@ -119,7 +145,7 @@ def lines(
 ) -> tuple[list[Column], list[RunLine]]:
     """The columns (params that hold only numbers become numeric) and one line per run. barred: columns that get inline bars."""
     ids = [run.id for run in runs]
-    shaped = [Column(c.key, c.label, c.kind, c.numeric or _all_numbers(values.of(c, i) for i in ids)) for c in columns]
+    shaped = [replace(c, numeric=c.numeric or _all_numbers(values.of(c, i) for i in ids)) for c in columns]
     ranges = {c.key: _range([values.of(c, i) for i in ids]) for c in shaped if c.key in barred}
     rows = [
         RunLine(

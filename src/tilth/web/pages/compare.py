@@ -17,7 +17,7 @@ from tilth.web.commands import shown_command
 from tilth.web.formatting import count
 from tilth.web.metric_names import lower_is_better, ranked
 from tilth.web.pages.frame import Asked, curl, project_url, shell, with_query
-from tilth.web.pages.runs_question import Question, find_runs, read_question
+from tilth.web.pages.runs_question import Question, find_runs, named_runs, read_question
 from tilth.web.render import page
 from tilth.web.run_table import Column, RunValues, differing_columns
 from tilth.web.side_by_side import Matrix, matrix, number_of
@@ -46,7 +46,7 @@ class Compared:
 @get("/p/{project:str}/compare", permission=Permission.RUN_READ)
 async def compare_page(request: Asked, access: AccessTo[None]) -> Response[str]:
     project, question = access.project, read_question(request)
-    named = _named(request)
+    named = named_runs(request)
     found = await access.read(lambda tx: _find(tx, project.id, question, named))
     base, runs_url = project_url(project.name, "compare"), project_url(project.name, "runs")
     everything = request.query_params.get("differences") == "0"
@@ -74,7 +74,7 @@ async def compare_page(request: Asked, access: AccessTo[None]) -> Response[str]:
 @get("/p/{project:str}/compare/values", permission=Permission.RUN_READ)
 async def compare_values(request: Asked, access: AccessTo[None]) -> dict[str, Any]:
     """Params and last metrics of the runs in columns, for drawing. Numbers as numbers, everything else as text, null where it lacks."""
-    question, named = read_question(request), _named(request)
+    question, named = read_question(request), named_runs(request)
     found = await access.read(lambda tx: _find(tx, access.project.id, question, named))
     ids = [run.id for run in found.runs]
     return {
@@ -90,12 +90,6 @@ async def compare_values(request: Asked, access: AccessTo[None]) -> dict[str, An
             for column in differing_columns(found.columns, found.values, ids)
         ],
     }
-
-
-def _named(request: Asked) -> list[str]:
-    """The ids of `?runs=a,b&runs=c`; none if the runs are given by a filter."""
-    texts = request.query_params.getall("runs", [])
-    return list(dict.fromkeys(part.strip() for text in texts for part in text.split(",") if part.strip()))
 
 
 def _find(tx: Tx, project_id: str, question: Question, named: Sequence[str]) -> Compared:

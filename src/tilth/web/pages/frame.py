@@ -67,7 +67,7 @@ class Form:
         return name in self._fields
 
 
-async def read_form(request: Asked) -> Form:
+async def read_form(request: Asked, *, most_fields: int = 200) -> Form:
     """Raises MalformedForm, FormTooLarge."""
     if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         raise MalformedForm(
@@ -79,7 +79,7 @@ async def read_form(request: Asked) -> Form:
         if len(body) > MAX_FORM_BYTES:
             raise FormTooLarge
     try:
-        return Form(parse_qs(body.decode(), keep_blank_values=True, max_num_fields=200))
+        return Form(parse_qs(body.decode(), keep_blank_values=True, max_num_fields=most_fields))
     except ValueError as error:
         raise MalformedForm(f"this form cannot be read: {error}") from None
 

@@ -18,7 +18,8 @@ VIEWS = ("active", "archived", "deleted")
 class Question:
     """What the reader asks for, checked. error: why the filter or the order was not understood; then nothing is filtered.
 
-    view: active, archived or deleted runs. wrong_at: the character of the filter that stopped making sense, -1 for none.
+    offset, after: how many runs stand on the pages before, and the token of this page. view: active, archived or deleted runs.
+    wrong_at: the character of the filter that stopped making sense, -1 for none.
     """
 
     text: str
@@ -28,6 +29,7 @@ class Question:
     experiment: str
     only_differences: bool
     offset: int
+    after: str = ""
     view: str = "active"
     group: str = ""
     error: str = ""
@@ -68,7 +70,8 @@ def read_question(request: Asked) -> Question:
         order=order,
         experiment=asked.get("experiment", ""),
         only_differences=asked.get("differences") == "1",
-        offset=read_offset(request),
+        offset=read_offset(request) if asked.get("after") else 0,
+        after=asked.get("after", ""),
         view=view if view in VIEWS else "active",
         group=asked.get("group", "")[:300],
         error=error,
@@ -76,8 +79,8 @@ def read_question(request: Asked) -> Question:
     )
 
 
-def find_runs(tx: Tx, project_id: str, question: Question, *, limit: int = PAGE_ROWS, offset: int = 0) -> RunsPage:
-    """The runs that the question asks for, in its order."""
+def find_runs(tx: Tx, project_id: str, question: Question, *, limit: int = PAGE_ROWS, after: str = "") -> RunsPage:
+    """The runs that the question asks for, in its order. after: next_token of the page before."""
     return queries.runs_page(
         tx,
         project_id,
@@ -85,7 +88,15 @@ def find_runs(tx: Tx, project_id: str, question: Question, *, limit: int = PAGE_
         experiment_id=question.experiment or None,
         order=question.order,
         limit=limit,
-        offset=offset,
+        after=after,
         lifecycle="deleted" if question.view == "deleted" else "active",
         archived={"active": False, "archived": True}.get(question.view),
     )
+
+
+def named_runs(request: Asked) -> list[str]:
+    """The ids of `?runs=a,b` and of ticked boxes (`?run=a&run=b`): none if the runs are given by a filter."""
+    if request.query_params.get("all"):
+        return []
+    texts = [*request.query_params.getall("runs", []), *request.query_params.getall("run", [])]
+    return list(dict.fromkeys(part.strip() for text in texts for part in text.split(",") if part.strip()))

@@ -34,7 +34,7 @@ const tilth = (() => {
     if (button) button.disabled = true;
     let left = false;
     try {
-      const answer = await fetch(form.getAttribute("action"), { method: "POST", body: new URLSearchParams(new FormData(form)), headers: { Accept: "text/html" } });
+      const answer = await fetch(button?.getAttribute("formaction") || form.getAttribute("action"), { method: "POST", body: new URLSearchParams(new FormData(form, button)), headers: { Accept: "text/html" } });
       left = answer.ok && answer.redirected;
       if (left) { location.assign(answer.url); return; }
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -45,8 +45,8 @@ const tilth = (() => {
     finally { if (button && !left) button.disabled = false; }
   };
   document.addEventListener("submit", (event) => {
-    const form = event.target, question = form.dataset.confirm;
-    if (form.getAttribute("method") !== "post") return;
+    const form = event.target, question = event.submitter?.dataset.confirm || form.dataset.confirm;
+    if ((event.submitter?.getAttribute("formmethod") || form.getAttribute("method")) !== "post") return;
     event.preventDefault();
     if (!question || confirm(question)) send(form, event.submitter);
   });
@@ -76,7 +76,7 @@ const tilth = (() => {
   document.addEventListener("htmx:beforeRequest", (event) => {
     if (!(event.detail.elt.getAttribute("hx-trigger") || "").includes("every")) return;
     const part = event.detail.target, chosen = getSelection();
-    const busy = part.contains(document.activeElement) || $("details[open]", part) || (!chosen.isCollapsed && part.contains(chosen.anchorNode));
+    const focus = document.activeElement, busy = (part.contains(focus) && focus.type !== "checkbox") || $("details[open]", part) || (!chosen.isCollapsed && part.contains(chosen.anchorNode));
     if (document.hidden || busy) event.preventDefault();
   });
 
