@@ -179,7 +179,7 @@ def test_what_the_store_does_not_sign_is_said_in_the_words_the_client_waits_for(
 
 
 def test_a_part_belongs_to_who_opened_the_upload(shared_installation: Any, http: httpx.Client, run_id: str) -> None:
-    asked = {"path": "/home/me/f.bin", "num_parts": 2}
+    asked = {"path": "elsewhere/f.bin", "num_parts": 2}
     opened = http.post(f"/api/2.0/mlflow-artifacts/mpu/create/0/{run_id}/artifacts/d", json=asked).json()
     assert [part["part_number"] for part in opened["credentials"]] == [1, 2]
     first, second = opened["credentials"]
@@ -189,7 +189,7 @@ def test_a_part_belongs_to_who_opened_the_upload(shared_installation: Any, http:
         httpx.put(part["url"], content=content, headers=part["headers"]) for part, content in ((first, b"ab"), (second, b"c"))
     ]
     parts = [{"part_number": n, "etag": answer.headers["etag"], "url": "x"} for n, answer in enumerate(etags, 1)]
-    body = {"path": "/home/me/f.bin", "upload_id": opened["upload_id"], "parts": parts}
+    body = {"path": "elsewhere/f.bin", "upload_id": opened["upload_id"], "parts": parts}
     wrong = {**body, "parts": [{**parts[0], "etag": '"0"'}, parts[1]]}
     complete = f"/api/2.0/mlflow-artifacts/mpu/complete/0/{run_id}/artifacts/d"
     assert http.post(complete, json=wrong).status_code == 400
