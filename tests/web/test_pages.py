@@ -282,12 +282,13 @@ def test_members_are_added_changed_and_removed(installation, client):
     assert ">ann<" not in client.get("/p/default/settings").text.replace("</span>ann<", ">ann<")
 
 
-def test_a_viewer_reads_and_meets_no_forms(installation, client):
+def test_a_viewer_reads_and_meets_no_form_but_the_one_for_comments(installation, client):
     run_id = start_run(client, "seen", auc=0.7)
     viewer = installation.as_(installation.member("vic", "viewer"))
     page = viewer.get(f"/p/default/runs/{run_id}")
     assert page.status_code == 200
-    assert 'method="post"' not in page.text
+    assert re.findall(r'method="post" action="([^"]*)"', page.text) == [f"/p/default/runs/{run_id}/comments"]
+    assert viewer.post(f"/p/default/runs/{run_id}/comments", data={"text": "x"}, follow_redirects=False).status_code == 303
     assert viewer.post(f"/p/default/runs/{run_id}/notes", data={"notes": "x"}).status_code == 403
     assert viewer.get("/p/default/audit").status_code == 403
     assert 'method="post"' not in viewer.get("/p/default/settings").text

@@ -31,7 +31,7 @@ from tilth.domains.identity.types import (
 )
 from tilth.guard import Principal
 
-log = logging.getLogger("tilth.sign_in")
+log = logging.getLogger(__name__)
 
 AT_ONCE = 2
 """Passwords that are hashed at the same moment; each takes 19 MiB and a core for about 30 ms."""
