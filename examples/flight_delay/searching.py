@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from examples.flight_delay.training import PARAMS, Split, train
+from threadpoolctl import threadpool_limits
 
 import tilth
 
@@ -32,16 +33,19 @@ def search(split: Split, experiment: str, advance: Callable[[int], None]) -> til
         advance(1)
         return auc
 
-    return tilth.sweep(
-        trained,
-        SPACE,
-        metric="auc",
-        trials=TRIALS,
-        seed=2013,
-        name="rate and size of trees",
-        experiment=experiment,
-        progress=False,
-    )
+    # Small trainings side by side, one thread each, end sooner than one after the other with all threads.
+    with threadpool_limits(1):
+        return tilth.sweep(
+            trained,
+            SPACE,
+            metric="auc",
+            trials=TRIALS,
+            parallel=2,
+            seed=2013,
+            name="rate and size of trees",
+            experiment=experiment,
+            progress=False,
+        )
 
 
 def sample(split: Split, rows: int = SAMPLE_ROWS) -> Split:
