@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from sqlalchemy import select
 
 from tilth.backends.sql import Tx
+from tilth.domains.tracking.queries.filters import opaque
 from tilth.domains.tracking.queries.metrics import MAX_METRICS_PER_RUN
 from tilth.domains.tracking.queries.runs import MAX_RUNS_AT_ONCE, params_of, tags_of
 from tilth.domains.tracking.rules.columns import Columns
@@ -35,7 +36,7 @@ def _metrics(tx: Tx, project_id: str, run_ids: Sequence[str], columns: Columns) 
     statement = (
         select(*(metric_last.c[name].label(f"the_{name}") for name in names))
         .join(run, run.c.id == metric_last.c.run_id)
-        .where(metric_last.c.run_id.in_(list(run_ids)), run.c.project_id == project_id)
+        .where(metric_last.c.run_id.in_(list(run_ids)), opaque(run.c.project_id == project_id))
     )
     if columns.metrics is not None:
         statement = statement.where(metric_last.c.key.in_({key for _, key, _ in columns.metrics}))

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy import BigInteger, bindparam, func, select, tuple_
 
 from tilth.backends.sql import Hot, Tx, hot
+from tilth.domains.tracking.queries.filters import opaque
 from tilth.domains.tracking.rules.batches import MAX_INT64
 from tilth.domains.tracking.rules.curves import MAX_POINTS, Point, thinned_stream
 from tilth.domains.tracking.tables import metric_last, metric_point, run
@@ -44,7 +45,7 @@ def latest_metrics(
     statement = (
         select(metric_last.c.run_id, metric_last.c.key, metric_last.c.value)
         .join(run, run.c.id == metric_last.c.run_id)
-        .where(metric_last.c.run_id.in_(asked), run.c.project_id == project_id)
+        .where(metric_last.c.run_id.in_(asked), opaque(run.c.project_id == project_id))
     )
     if keys is not None:
         statement = statement.where(metric_last.c.key.in_(list(keys)))
@@ -114,7 +115,7 @@ def metric_keys(tx: Tx, project_id: str, run_ids: Sequence[str], limit: int = 50
     found = tx.all(
         select(metric_last.c.key)
         .join(run, run.c.id == metric_last.c.run_id)
-        .where(metric_last.c.run_id.in_(asked), run.c.project_id == project_id)
+        .where(metric_last.c.run_id.in_(asked), opaque(run.c.project_id == project_id))
         .distinct()
         .order_by(metric_last.c.key)
         .limit(limit)

@@ -107,7 +107,7 @@ def phases(orders: Sequence[Order]) -> list[Phase] | None:
         whole = sorting(orders)
         return [Phase(None, (), whole.terms, (), whole.joins)]
     first = orders[0]
-    if first.entity == "attribute" or (first.entity == "param" and first.as_text):
+    if first.entity == "attribute":
         return None
     rest = sorting(orders[1:])
     table = _table(first).alias("ordering")
@@ -122,7 +122,7 @@ def phases(orders: Sequence[Order]) -> list[Phase] | None:
                 Phase(table, (table.c.value.is_(None),), with_source, (1, None), rest.joins),
                 Phase(None, (~lacks,), rest.terms, (2, None), rest.joins),
             ]
-        case "param":
+        case "param" if not first.as_text:
             number, prefix = (Term(term.expression, term.descending) for term in own)
             return [
                 Phase(table, (table.c.number.is_not(None),), (number, prefix, *rest.terms), (), rest.joins),

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Select, bindparam, select
 
 from tilth.backends.sql import Hot, Row, Tx, hot
+from tilth.domains.tracking.queries.filters import opaque
 from tilth.domains.tracking.tables import experiment, metric_last, param, run, run_input, run_model, tag
 
 CHUNK = 500
@@ -70,7 +71,8 @@ class WholeRun:
 
 def _of_project(project_id: Any) -> Select[Any]:
     joined = run.join(experiment, experiment.c.id == run.c.experiment_id)
-    return select(*_RUN).select_from(joined).where(run.c.project_id == project_id)
+    # Ids are named beside it: SQLite would else read the whole project along an index.
+    return select(*_RUN).select_from(joined).where(opaque(run.c.project_id == project_id))
 
 
 _ONE_RUN: Hot = hot(_of_project(bindparam("project_id")).where(run.c.id == bindparam("run_id")))
