@@ -9,6 +9,7 @@ from tilth.core.actors import Actor
 from tilth.core.clock import Millis
 from tilth.core.ids import Digest, ProjectId
 from tilth.domains.audit.actions import record
+from tilth.domains.comments.actions import forget_comments
 from tilth.domains.models.queries import logged, purging
 
 
@@ -19,6 +20,9 @@ def purge_models(tx: Tx, actor: Actor, project_id: ProjectId, before: Millis, *,
         if purging.is_held(tx, project_id, row.id, None):
             continue
         _release_scores(tx, project_id, model_id=row.id)
+        numbers = purging.version_numbers(tx, project_id, row.id)
+        forget_comments(tx, project_id, "version", [f"{row.id}/{number}" for number in numbers])
+        forget_comments(tx, project_id, "model", [row.id])
         purging.delete_model(tx, project_id, row.id)
         record(tx, actor, "model.purged", project_id=project_id, thing=row.name, detail={"id": row.id})
         gone += 1
@@ -33,6 +37,7 @@ def purge_versions(tx: Tx, actor: Actor, project_id: ProjectId, before: Millis, 
         if (ids is not None and name not in ids) or purging.is_held(tx, project_id, row.model_id, row.version):
             continue
         _release_scores(tx, project_id, model_id=row.model_id, version=row.version)
+        forget_comments(tx, project_id, "version", [f"{row.model_id}/{row.version}"])
         purging.delete_version(tx, project_id, row.model_id, row.version)
         record(tx, actor, "model_version.purged", project_id=project_id, thing=name)
         gone += 1

@@ -67,6 +67,12 @@ def projects_with_trash_across_projects(tx: Tx, before: Millis) -> list[str]:
     return [row.project_id for row in tx.all(select(together.c.project_id).order_by(together.c.project_id).limit(10_000))]
 
 
+def version_numbers(tx: Tx, project_id: str, model_id: str) -> list[int]:
+    """Of every version, deleted ones too; at most 10,000."""
+    mine = select(model_version.c.version).where(model_version.c.project_id == project_id, model_version.c.model_id == model_id)
+    return [row.version for row in tx.all(mine.order_by(model_version.c.version).limit(10_000))]
+
+
 def is_held(tx: Tx, project_id: str, model_id: str, version: int | None) -> bool:
     """Whether somebody still needs the version, or any version of the model."""
     wanted = [version_hold.c.project_id == project_id, version_hold.c.model_id == model_id]

@@ -12,6 +12,7 @@ from tilth.core.actors import Actor
 from tilth.core.clock import Millis, now
 from tilth.core.ids import ProjectId
 from tilth.domains.audit.actions import record
+from tilth.domains.comments.actions import forget_comments
 from tilth.domains.tracking.actions.retention import SLICE_ARTIFACTS, SLICE_ROWS, release_artifacts
 from tilth.domains.tracking.queries import experiment_row, purging
 
@@ -58,6 +59,7 @@ def _take_out(tx: Tx, actor: Actor, project_id: ProjectId, run_ids: list[str]) -
     if not run_ids:
         return
     purging.take_out(tx, project_id, run_ids, now())
+    forget_comments(tx, project_id, "run", run_ids)
     thing = run_ids[0] if len(run_ids) == 1 else f"{len(run_ids)} runs"
     record(tx, actor, "run.purged", project_id=project_id, thing=thing, detail={"count": len(run_ids), "runs": run_ids})
     tx.announce("runs")
