@@ -59,7 +59,9 @@ def change_model(
     detail: dict[str, object] = {}
     if new_name is not None and new_name != name:
         _check_rename(tx, model, new_name)
-        registry.update_model(tx, model, name=new_name, updated=now())
+        at = now()
+        registry.update_model(tx, model, name=new_name, updated=at)
+        registry.touch_versions(tx, model, at)
         detail["renamed_from"] = name
     if description is not None:
         registry.update_model(tx, model, description=naming.check_text(description, "description"), updated=now())

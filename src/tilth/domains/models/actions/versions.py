@@ -44,8 +44,10 @@ def register_version(
     Raises UnknownLoggedModel, ModelNotReady, Invalid.
     """
     source = logged.lock_logged_model(tx, project_id, logged_model_id)
-    if source.status != "ready" or source.manifest_digest is None:
+    if source.status != "ready":
         raise ModelNotReady(source.id, source.status)
+    if source.manifest_digest is None:
+        raise ModelNotReady(source.id, "changed since it was finalised")
     if registry.model_or_none(tx, project_id, name) is None:
         create_model(tx, actor, project_id, name)
     model = registry.model_by_name(tx, project_id, name, lock=True)

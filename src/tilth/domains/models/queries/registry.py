@@ -249,6 +249,15 @@ def update_version(tx: Tx, model: RegisteredModel, version: int, **changes: Any)
     )
 
 
+def touch_versions(tx: Tx, model: RegisteredModel, at: int) -> None:
+    """Every version of the model changed now: what they are called did."""
+    tx.run(
+        update(model_version)
+        .where(model_version.c.project_id == model.project_id, model_version.c.model_id == model.id)
+        .values(updated=at)
+    )
+
+
 def archive_stage(tx: Tx, model: RegisteredModel, stage: str, *, but: int, at: int) -> list[int]:
     """Versions that stand in the stage, all but one, become Archived. Their numbers, at most 1,000."""
     standing = (

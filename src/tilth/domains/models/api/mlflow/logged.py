@@ -24,7 +24,7 @@ from tilth.domains.tracking.queries.experiment_numbers import ids_of_numbers
 from tilth.domains.tracking.queries.model_metrics import DatasetScope
 from tilth.domains.tracking.types import UnknownRun
 from tilth.guard import AccessTo, Permission, json_answer, mlflow_route
-from tilth.wire.mlflow import MlflowError, Nothing, invalid, invalid_value
+from tilth.wire.mlflow import MlflowError, Nothing, invalid, invalid_value, missing
 from tilth.wire.mlflow_registry import (
     CreateLoggedModel,
     FinalizeLoggedModel,
@@ -161,7 +161,9 @@ def _key_in_address(request: Asked) -> str:
 @mlflow_route("POST", BASE + "/search", permission=Permission.MODEL_READ)
 async def search_logged_models(access: AccessTo[None], wanted: SearchLoggedModels) -> LoggedModels:
     project, most = access.project.id, min(max(1, wanted.max_results or DEFAULT_RESULTS), MAX_RESULTS)
-    numbers = [_number(text) for text in (wanted.experiment_ids or [])[:MAX_EXPERIMENTS]]
+    if not wanted.experiment_ids:
+        raise missing("experiment_ids")
+    numbers = [_number(text) for text in wanted.experiment_ids[:MAX_EXPERIMENTS]]
     datasets = [DatasetScope(each.dataset_name or "", each.dataset_digest or "") for each in wanted.datasets or []]
     if not all(each.name for each in datasets):
         raise invalid("`dataset_name` in the `datasets` clause must be specified.")
