@@ -29,7 +29,7 @@ def expected(person: str, least: str, *, in_project: bool) -> str:
             return NOT_MEMBER
         if least in ORGANISATION:
             return REFUSED  # No member of the project in this test holds a role of the organisation.
-        return ADMITTED if ROLES.index(person) >= ROLES.index(least) else REFUSED
+        return ADMITTED if least == "signed_in" or ROLES.index(person) >= ROLES.index(least) else REFUSED
     if least in ORGANISATION:
         held = person if person in ORGANISATION else "member"
         return ADMITTED if ORGANISATION.index(held) >= ORGANISATION.index(least) else REFUSED

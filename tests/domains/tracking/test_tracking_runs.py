@@ -69,7 +69,7 @@ def test_a_named_experiment_is_made_once(db: Database, project: ProjectId, start
     start(experiment="churn")
     start(experiment="churn")
     found = db.read_blocking(lambda tx: queries.experiments(tx, project))
-    assert [(e.name, e.number, e.runs, e.running) for e in found] == [("churn", 0, 2, 2)]
+    assert [(e.name, e.number, e.runs, e.running) for e in found] == [("churn", 1, 2, 2), ("Default", 0, 0, 0)]
 
 
 def test_the_default_experiment_has_number_0_and_stays(db: Database, project: ProjectId, anna: Actor) -> None:
