@@ -119,7 +119,8 @@ def _filtered(tx: Tx, project: ProjectId, data: BulkRuns) -> list[str]:
         terms=parse_filter(data.filter or ""),
         experiment_id=experiment_id,
         deleted=data.do == "restore",
-        archived={"archive": False, "unarchive": True}.get(data.do),
+        # Lists leave archived runs out, so that nobody changes by a filter what he does not see; deleted ones are shown either way.
+        archived={"unarchive": True, "restore": None}.get(data.do, False),
         limit=MAX_BULK_RUNS + 1,
     )
     if len(ids) > MAX_BULK_RUNS:
