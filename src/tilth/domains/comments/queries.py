@@ -16,6 +16,7 @@ from tilth.wire.comments import CommentPage, CommentView
 PAGE = 200
 MAX_PROJECTS = 1000
 SHOWN_UNSEEN = 100
+THINGS_AT_ONCE = 500
 
 _COLUMNS = [
     comment.c[name]
@@ -109,10 +110,14 @@ def drop_comment(tx: Tx, project_id: str, comment_id: str) -> None:
 
 
 def drop_comments_of(tx: Tx, project_id: str, kind: ThingKind, thing_ids: Sequence[str]) -> int:
-    """All about these things, with their mentions; at most 500 things at once."""
-    about = (comment.c.project_id == project_id, comment.c.thing_kind == kind, comment.c.thing_id.in_(list(thing_ids)[:500]))
-    tx.run(delete(mention).where(mention.c.comment_id.in_(select(comment.c.id).where(*about))))
-    return tx.run(delete(comment).where(*about))
+    """All about these things, with their mentions. Returns how many comments."""
+    gone = 0
+    for start in range(0, len(thing_ids), THINGS_AT_ONCE):
+        some = list(thing_ids[start : start + THINGS_AT_ONCE])
+        about = (comment.c.project_id == project_id, comment.c.thing_kind == kind, comment.c.thing_id.in_(some))
+        tx.run(delete(mention).where(mention.c.comment_id.in_(select(comment.c.id).where(*about))))
+        gone += tx.run(delete(comment).where(*about))
+    return gone
 
 
 def add_mentions(tx: Tx, project_id: str, comment_id: str, principal_ids: Iterable[str]) -> None:

@@ -42,8 +42,8 @@ async def login_page(request: Asked) -> Response[str]:
 @post("/login", permission=Permission.PUBLIC)
 async def sign_in(request: Asked, access: AccessTo[None]) -> Response[Any]:
     """The form again, with the reason, when it does not work; the password is never sent back."""
-    refuse_cross_site(request)
     form, door = await read_form(request), _door(request)
+    refuse_cross_site(request)
     name, next_ = form.text("name"), form.text("next")
     try:
         started = await door.sign_in(name, form.exact("password"), visitor_of(request))
@@ -69,8 +69,8 @@ async def setup_page(access: AccessTo[None], secret: FromPath[str]) -> Response[
 
 @post("/login/setup/{secret:str}", permission=Permission.PUBLIC)
 async def set_up(request: Asked, access: AccessTo[None], secret: FromPath[str]) -> Response[Any]:
-    refuse_cross_site(request)
     form, door = await read_form(request), _door(request)
+    refuse_cross_site(request)
     password = form.exact("password")
     try:
         name = await access.database.read(lambda tx: actions.name_of_setup_link(tx, secret))
