@@ -325,3 +325,41 @@ def test_a_traced_function_is_not_held_up_and_a_search_of_traces_says_that_there
     with refused(mlflow) as told:
         ml.search_traces(locations=["0"])
     assert told.value.error_code == "NOT_IMPLEMENTED"
+
+
+def test_reserved_tags_are_searched_as_the_facts_that_they_are(ml):
+    number = ml.create_experiment("facts")
+    parent = ml.create_run(number, run_name="alpha").info.run_id
+    child = ml.create_run(number, run_name="beta", tags={"mlflow.parentRunId": parent}).info.run_id
+    ids = lambda *asked, **options: [found.info.run_id for found in ml.search_runs([number], *asked, **options)]  # noqa: E731
+    assert ids("tags.mlflow.runName LIKE 'al%'") == [parent]
+    assert ids("tags.`mlflow.runName` = 'beta'") == [child]
+    assert ids("tags.mlflow.parentRunId IS NULL") == [parent]
+    assert ids("tags.mlflow.parentRunId IS NOT NULL") == [child]
+    assert ids(order_by=["tags.mlflow.runName"]) == [parent, child]
+    assert ids("attributes.run_name ILIKE 'BE%'", order_by=["attributes.run_name DESC"]) == [child]
+
+
+def test_a_parent_elsewhere_is_a_tag_like_any_other(ml, rid):
+    ml.set_tag(rid, "mlflow.parentRunId", HEX)
+    assert ml.get_run(rid).data.tags["mlflow.parentRunId"] == HEX
+    other = ml.create_run("0", tags={"mlflow.parentRunId": "not a run id"})
+    assert other.data.tags["mlflow.parentRunId"] == "not a run id"
+
+
+def test_a_deleted_experiment_is_found_only_where_it_is_asked_for(mlflow, ml):
+    number = ml.create_experiment("hidden")
+    ml.delete_experiment(number)
+    names = lambda view: [found.name for found in ml.search_experiments(view_type=view)]  # noqa: E731
+    assert "hidden" not in names(mlflow.entities.ViewType.ACTIVE_ONLY)
+    assert names(mlflow.entities.ViewType.DELETED_ONLY).count("hidden") == 1
+    assert "hidden" in names(mlflow.entities.ViewType.ALL)
+    with refused(mlflow) as told:
+        ml.delete_experiment(number)
+    assert f"No Experiment with id={number} exists" in told.value.message
+    with refused(mlflow) as told:
+        ml.rename_experiment(number, "shown")
+    assert "Cannot rename a non-active experiment." in told.value.message
+    with refused(mlflow) as told:
+        ml.create_experiment("hidden")
+    assert told.value.error_code == "RESOURCE_ALREADY_EXISTS"
