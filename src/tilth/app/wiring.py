@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from tilth.app.gate import DatabaseGate
 from tilth.app.settings import Settings
@@ -21,13 +22,16 @@ from tilth.domains.audit.jobs import Checkpoints
 from tilth.domains.identity import queries as identity
 from tilth.domains.identity.actions import Doorkeeper
 from tilth.domains.identity.types import ProjectCreated
-from tilth.domains.models.types import AliasMoved, ModelVersionRegistered
+from tilth.domains.models.types import AliasMoved, ModelVersionRegistered, VersionApproved, VersionEvaluated, VersionRejected
 from tilth.domains.serving import actions as serving
 from tilth.domains.serving.jobs import PlanePublisher, StatusReader
 from tilth.domains.serving.types import DeploymentChanged
 from tilth.domains.tracking import actions as tracking
 from tilth.domains.tracking.types import RunEnded
 from tilth.wire.plane import PlaneToken
+
+Told = RunEnded | ModelVersionRegistered | VersionEvaluated | VersionApproved | VersionRejected | AliasMoved | DeploymentChanged
+"""Events that webhooks tell of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +92,14 @@ def subscriptions(database: Database) -> Subscriptions:
     def move_deployments(event: AliasMoved) -> None:
         database.write_blocking(lambda tx: serving.follow_alias(tx, event))
 
-    def tell_webhooks(event: RunEnded | ModelVersionRegistered | AliasMoved | DeploymentChanged, key: str) -> None:
+    def tell_webhooks(event: Told, key: str) -> None:
         told = event.to_payload()
         database.write_blocking(lambda tx: alerts.tell(tx, event.project_id, event.name, key, told))
 
     heard = Subscriptions()
     heard.on(ProjectCreated, give_default_experiment)
     heard.on(AliasMoved, move_deployments)
-    for kind in (RunEnded, ModelVersionRegistered, AliasMoved, DeploymentChanged):
+    for kind in get_args(Told):
         heard.on(kind, tell_webhooks)  # type: ignore[arg-type]  # the outbox hands over the key where it is asked for
     return heard
 

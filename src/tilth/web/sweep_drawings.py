@@ -15,7 +15,7 @@ from tilth.wire.sweeps import Goal, TrialView
 MAX_AXES = 12
 MAX_LINES = 500
 SHADES = 5
-WIDTH, HEIGHT, TOP, SIDE = 900, 250, 28, 46
+WIDTH, HEIGHT, TOP, SIDE = 900, 260, 34, 52
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,11 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from tilth.app.wiring import Told
 from tilth.backends.notify import AddressRefused, NotDelivered, Receivers
 from tilth.backends.sealing import SecretUnreadable, open_sealer
 from tilth.core.clock import DAY
@@ -253,3 +254,13 @@ def test_a_sealed_secret_opens_only_for_what_it_was_sealed_for(tmp_path):
         sealer.open(sealed, "webhook b")
     with pytest.raises(SecretUnreadable):
         sealer.open("not sealed", "webhook a")
+
+
+def test_every_event_of_the_list_is_told_by_somebody():
+    told = {
+        name
+        for kind in get_args(Told)
+        for status in ("finished", "failed")
+        for name in messages.told_as(kind.name, {"status": status})
+    }
+    assert told == set(messages.EVENTS)

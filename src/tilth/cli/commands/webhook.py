@@ -37,13 +37,13 @@ def list_webhooks(caller: Caller) -> None:
     "create", epilog="\b\nExamples:\n  tilth webhook create ci https://ci.example.org/tilth --event model_version.registered\n"
 )
 @click.argument("name")
-@click.argument("url")
+@click.argument("address", metavar="URL")
 @click.option("--event", "events", multiple=True, help="Event to send; repeat it (default: all of them).")
 @shared()
-def create_webhook(caller: Caller, name: str, url: str, events: tuple[str, ...]) -> None:
+def create_webhook(caller: Caller, name: str, address: str, events: tuple[str, ...]) -> None:
     """Send events to URL from now on. The secret that receivers check signatures with is shown once, on stdout."""
     with Api(caller.target()) as api:
-        made = api.call("POST", api.in_project("webhooks"), {"name": name, "url": url, "events": list(events) or ["*"]})
+        made = api.call("POST", api.in_project("webhooks"), {"name": name, "url": address, "events": list(events) or ["*"]})
     if not caller.as_json:
         click.echo(f"webhook {name} is made; its secret, not shown again (try it with `tilth webhook test {name}`):", err=True)
     caller.done(made["secret"], made)
@@ -53,13 +53,13 @@ def create_webhook(caller: Caller, name: str, url: str, events: tuple[str, ...])
     "update", epilog="\b\nExamples:\n  tilth webhook update ci --event run.failed\n  tilth webhook update ci --deactivate\n"
 )
 @click.argument("name")
-@click.option("--to", "url", help="New URL.")
+@click.option("--to", "address", metavar="URL", help="New URL.")
 @click.option("--event", "events", multiple=True, help="Events to send instead of the present ones; repeat it.")
 @click.option("--activate/--deactivate", "active", default=None, help="Send again, or send nothing for now.")
 @shared()
-def update_webhook(caller: Caller, name: str, url: str | None, events: tuple[str, ...], active: bool | None) -> None:
+def update_webhook(caller: Caller, name: str, address: str | None, events: tuple[str, ...], active: bool | None) -> None:
     """Change where a webhook sends, what, or whether."""
-    wanted = {"url": url, "events": list(events) or None, "active": active}
+    wanted = {"url": address, "events": list(events) or None, "active": active}
     changes = {field: value for field, value in wanted.items() if value is not None}
     if not changes:
         raise click.UsageError("nothing to change: give --to, --event, --activate or --deactivate")

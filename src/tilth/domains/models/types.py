@@ -43,7 +43,7 @@ class AliasMoved(Event):
 class VersionEvaluated(Event):
     """A version was measured. evaluation: its name, such as `validation`. by: name of who recorded it."""
 
-    name: ClassVar[str] = "version.evaluated"
+    name: ClassVar[str] = "model_version.evaluated"
     project_id: str
     model: str
     version: int
@@ -56,7 +56,7 @@ class VersionEvaluated(Event):
 class VersionApproved(Event):
     """A person let a version pass. by: name of who decided."""
 
-    name: ClassVar[str] = "version.approved"
+    name: ClassVar[str] = "model_version.approved"
     project_id: str
     model: str
     version: int
@@ -68,7 +68,7 @@ class VersionApproved(Event):
 class VersionRejected(Event):
     """A person refused a version. by: name of who decided."""
 
-    name: ClassVar[str] = "version.rejected"
+    name: ClassVar[str] = "model_version.rejected"
     project_id: str
     model: str
     version: int

@@ -30,7 +30,7 @@ from tilth.wire.sweeps import (
     SweepSpec,
     SweepState,
 )
-from tilth.wire.tracking import MAX_TAG_CHARS, LogBatch, MetricPoint, RunDetail, RunPage, to_json_value
+from tilth.wire.tracking import MAX_TAG_CHARS, LogBatch, RunDetail, RunPage
 
 LEASE = Millis(MINUTE)
 RENEW_EVERY_S = 10.0
@@ -124,19 +124,12 @@ class Board:
         standing.unfinished = {number: params for number, params in standing.unfinished.items() if number not in done}
         return standing
 
-    def note(self, result: TrialResult, best: TrialResult | None, done: int) -> None:
-        """What came of a trial."""
-        if best is not None and best.value is not None:
-            self.parent.log({f"best/{self.spec.metric}": best.value}, step=done)
+    def note_best(self, best: TrialResult | None) -> None:
+        if best is not None:
             self.parent.tag({BEST_TAG: best.run_id})
 
     def mark(self, run_id: str, tags: dict[str, str | None]) -> None:
         self._tag(run_id, tags)
-
-    def log_value(self, run_id: str, value: float) -> None:
-        """The objective of a trial whose own run is closed already."""
-        batch = LogBatch(metrics=[MetricPoint(key=self.spec.metric, value=to_json_value(value))])
-        self._target.http.send("POST", f"{self._target.api}/runs/{run_id}/log", msgspec.json.encode(batch))
 
     def objective(self, run_id: str) -> tuple[float | None, list[str]]:
         """(last value of the metric, what the run logged)."""

@@ -118,7 +118,7 @@ class Loop:
             self.done.append(result)
             self._sampler.tell(result.number, result.params, result.value)
             self._failures = self._failures + 1 if result.value is None else 0
-            self._board.note(result, self.best, len(self.done))
+            self._board.note_best(self.best)
             self._on_done(result, self)
             if self._failures >= self.spec.max_failures:
                 raise TooManyFailures(self._board.parent.id, self._failures, result.error)
