@@ -90,6 +90,8 @@ def test_our_own_pages_and_programs_say_that_its_files_are_elsewhere(ml: Any, mo
     page = shared_installation.client.get(f"/p/default/models/{model}/versions/1")
     assert page.status_code == 200
     assert "elsewhere, at" in page.text
+    assert "files elsewhere" in page.text
+    assert "without tilth.json" not in page.text
     deployed = shared_installation.client.put("/api/v1/p/default/deployments/from-elsewhere", json={"model": model, "version": 1})
     assert deployed.status_code == 409
     assert "its files lie elsewhere" in deployed.text

@@ -261,7 +261,7 @@ def _version_view(
         size=source.size if source else 0,
         engine=engine_of(document),
         unservable=_unservable(row, source),
-        warnings=warnings_of(document),
+        warnings=warnings_of(document) if row.logged_model_id is not None else [],
         in_use_by=[hold.label for hold in holds if hold.version == row.version],
         compiled=list(document.compiled) if document else [],
     )

@@ -108,7 +108,7 @@ def card_of(facts: CardFacts) -> Card:
         sections=sections,
         fields=fields,
         missing=[each.key for each in fields if each.missing],
-        warnings=warnings_of(facts.document),
+        warnings=warnings_of(facts.document) if facts.logged_model_id is not None else [],
         completeness=sum(not each.missing for each in fields) / len(fields),
         library=facts.document.flavour if facts.document else "",
         license=facts.tags.get("license", ""),

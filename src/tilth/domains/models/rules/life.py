@@ -36,10 +36,16 @@ _DONE: dict[ApprovalStep, str] = {"request": "requested for approval", "approve"
 
 
 def steps_of(
-    *, evaluations: int, verdicts: Sequence[Verdict], approval: ApprovalState | None, policy: Policy, aliases: Sequence[str]
+    *,
+    sealed: bool,
+    evaluations: int,
+    verdicts: Sequence[Verdict],
+    approval: ApprovalState | None,
+    policy: Policy,
+    aliases: Sequence[str],
 ) -> list[LifeStep]:
     """The row of states of one version, in their order. Gates and approval are shown where the model asks for them, or has them."""
-    steps = [LifeStep("registered", "Registered", "done", "files sealed")]
+    steps = [LifeStep("registered", "Registered", "done", "files sealed" if sealed else "files elsewhere")]
     counted = f"{evaluations:,} evaluation{'s' if evaluations != 1 else ''}"
     steps.append(LifeStep("evaluated", "Evaluated", "done" if evaluations else "now", counted if evaluations else "not yet"))
     if verdicts:
