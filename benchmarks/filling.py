@@ -55,23 +55,29 @@ def fill_tilth_sqlite(path: Path, project_id: str, experiment_id: str, runs: int
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def fill_tilth_postgres(url: str, project_id: str, experiment_id: str, runs: int) -> None:
+def fill_tilth_postgres(url: str, project: str, runs: int) -> None:
+    """project: its name; its experiment `Default` gets the runs."""
     import psycopg  # noqa: PLC0415 an optional library
 
     with psycopg.connect(url) as connection:
+        named = connection.execute(
+            "SELECT p.id, e.id FROM project p JOIN experiment e ON e.project_id = p.id WHERE p.name = %s AND e.number = 0", (project,)
+        ).fetchone()
+        assert named is not None
+        project_id, experiment_id = named
         made = connection.execute(
             "SELECT indexname, indexdef FROM pg_indexes WHERE indexname LIKE 'ix%'"
             " AND tablename IN ('run', 'metric_last', 'metric_point', 'param', 'tag')"
         ).fetchall()
         for name, _ in made:
-            connection.execute(f'DROP INDEX "{name}"')  # type: ignore[arg-type]
+            connection.execute(f'DROP INDEX "{name}"')
         connection.execute("CREATE TEMP TABLE new_run (n BIGINT PRIMARY KEY, id TEXT, started BIGINT)")
         with connection.cursor().copy("COPY new_run FROM STDIN") as copy:
             for row in run_ids(runs):
                 copy.write_row(row)
         for statement in tilth_statements("postgresql"):
             text = statement.replace("%", "%%").replace(":project", "%(project)s").replace(":experiment", "%(experiment)s")
-            connection.execute(text, {"project": project_id, "experiment": experiment_id})  # type: ignore[arg-type]
+            connection.execute(text, {"project": project_id, "experiment": experiment_id})
         for _, sql in made:
             connection.execute(sql)
         connection.commit()
