@@ -267,6 +267,9 @@ def test_a_principal_that_sends_too_much_is_told_to_wait_and_others_are_not(inst
     assert refused
     assert refused[0].headers["retry-after"] == "1"
     assert refused[0].json()["error"]["kind"] == "too_many"
+    mlflow = [busy.get("/api/2.0/mlflow/experiments/search?max_results=5") for _ in range(12)]
+    slowed = next(answer for answer in mlflow if answer.status_code == 429)
+    assert slowed.json()["error_code"] == "REQUEST_LIMIT_EXCEEDED"
     assert installation.as_(None).get("/api/v1/health").status_code == 200
     time.sleep(1.1)
     assert busy.get("/api/v1/projects").status_code == 200
@@ -305,7 +308,12 @@ def test_a_comment_cannot_carry_a_script_or_a_form_into_the_page(installation):
     run = done(client.post("/api/v1/p/default/runs", json={}))["id"]
     text = "<script>alert(1)</script>\n\n[x](javascript:alert(1)) ![i](http://evil.example/p.png) <img src=x onerror=alert(1)>"
     done(client.post(f"/api/v1/p/default/runs/{run}/comments", json={"text": f"{text}\n\n<form action=//evil.example>"}))
-    shown = client.get(f"/p/default/runs/{run}").text.partition('<article id="comment-')[2].partition("</article>")[0].partition("prose")[2]
+    shown = (
+        client.get(f"/p/default/runs/{run}")
+        .text.partition('<article id="comment-')[2]
+        .partition("</article>")[0]
+        .partition("prose")[2]
+    )
     assert "alert(1)" in shown
     for bad in ("<script", 'href="javascript:', "<img", "<form", "src="):
         assert bad not in shown.replace("&lt;img src=x", "")

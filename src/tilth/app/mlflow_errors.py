@@ -17,6 +17,7 @@ CODES: dict[str, str] = {
     "denied": "PERMISSION_DENIED",
     "invalid": "INVALID_PARAMETER_VALUE",
     "too_large": "INVALID_PARAMETER_VALUE",
+    "too_many": "REQUEST_LIMIT_EXCEEDED",
     "unavailable": "TEMPORARILY_UNAVAILABLE",
     "out_of_space": "RESOURCE_EXHAUSTED",
     "damaged": "DATA_LOSS",
