@@ -113,3 +113,11 @@ def test_a_deleted_run_comes_into_the_trash_and_does_not_leave(either_db, projec
 def test_what_cannot_be_a_run_is_refused_before_anything_is_written(changed, error):
     with pytest.raises(error):
         imports.check_import(ImportRuns([a_run(**changed)] if "id" not in changed else [a_run(changed["id"])]))
+
+
+def test_a_run_is_not_its_own_parent_and_holds_a_bounded_number_of_rows():
+    run_id = new_id()
+    with pytest.raises(InvalidBatch, match="parent"):
+        imports.check_import(ImportRuns([a_run(run_id, parent_run_id=run_id)]))
+    with pytest.raises(BatchTooLarge):
+        imports.check_import(ImportRuns([a_run(params={f"p{n}": "1" for n in range(3000)})]))

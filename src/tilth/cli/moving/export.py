@@ -136,7 +136,7 @@ def _export_run(
         tally.came("artifacts")
         tally.came("artifact bytes", size)
         tables["artifacts"].add((run.id, path, size, digest))
-        at = folder / "artifacts" / run.id / check_artifact_path(path)
+        at = folder / "artifacts" / check_artifact_path(run.id) / check_artifact_path(path)
         if _fetch(at, digest, partial(here.artifact, run.id, path), tally):
             tally.found("artifacts")
             tally.found("artifact bytes", at.stat().st_size)
@@ -151,7 +151,7 @@ def _export_models(here: Departure, folder: Path, tables: dict[str, TableWriter]
         tables["logged_models"].add((*facts, *rest, f"logged_models/{id_}"))
         for file in found["files"]:
             tables["logged_model_files"].add((id_, file["path"], file["size"], file["digest"]))
-            at = folder / "logged_models" / id_ / check_artifact_path(file["path"])
+            at = folder / "logged_models" / check_artifact_path(id_) / check_artifact_path(file["path"])
             _fetch(at, file["digest"], partial(here.model_file, id_, file["path"]), tally)
     for model, versions in here.models():
         tally.came("models")

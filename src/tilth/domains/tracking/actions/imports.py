@@ -15,9 +15,12 @@ from tilth.domains.tracking.queries import changes, experiment_row, hot, imports
 from tilth.domains.tracking.rules.batches import check_batch, check_inputs, check_moment, check_params, check_tags
 from tilth.domains.tracking.types import BatchTooLarge, InvalidBatch, is_run_id
 from tilth.wire.imports import MAX_IMPORT_POINTS, MAX_IMPORT_RUNS, ImportExperiment, ImportRun, ImportRuns, Landed
-from tilth.wire.tracking import MAX_METRICS, MAX_NOTES_CHARS, LogBatch, MetricPoint, to_builtins
+from tilth.wire.tracking import MAX_ERROR_CHARS, MAX_METRICS, MAX_NOTES_CHARS, LogBatch, MetricPoint, to_builtins
 
 MAX_SOURCE_CHARS = 2000
+MAX_USER_CHARS = 250
+MAX_ROWS = 2000
+"""Of one run, beside its points: what one short transaction can write."""
 
 
 def check_import(wanted: ImportRuns) -> None:
@@ -51,10 +54,10 @@ def import_run(tx: Tx, actor: Actor, project_id: ProjectId, wanted: ImportRun, a
         "started": wanted.started,
         "ended": wanted.ended,
         "user_id": actor.id,
-        "user_name": wanted.user_name or actor.name,
+        "user_name": wanted.user_name[:MAX_USER_CHARS] or actor.name,
         "source": wanted.source[:MAX_SOURCE_CHARS],
         "notes": wanted.notes[:MAX_NOTES_CHARS],
-        "error": wanted.error,
+        "error": wanted.error[-MAX_ERROR_CHARS:],
         "environment": None if wanted.environment is None else to_builtins(wanted.environment),
         "resources": None,
         "last_heartbeat": None,
@@ -91,6 +94,13 @@ def _check_run(run: ImportRun) -> None:
     check_name(run.name, "run")
     for what in ("started", "ended", "deleted", "archived"):
         check_moment(what, getattr(run, what))
+    if run.parent_run_id is not None and (run.parent_run_id == run.id or not is_run_id(run.parent_run_id)):
+        raise InvalidBatch(f"run {run.id} cannot have the parent {run.parent_run_id[:80]!r}; name another run, or leave it out")
+    held = len(run.params) + len(run.tags) + len(run.inputs) + len(run.models)
+    if held > MAX_ROWS:
+        raise BatchTooLarge("params, tags, data sets and models of one run", held, MAX_ROWS)
+    for model in run.models:
+        check_name(model.id, "logged model")
     check_params(run.params)
     check_tags(run.tags)
     check_inputs(run.inputs)
