@@ -169,7 +169,7 @@ def _verify(to: Arrival, batch: list[SourceRun], mapped: dict[str, str], tally: 
         tally.found("runs")
         tally.found("metric points", sum(found.points.values()))
         tally.found("params", found.params)
-        tally.found("tags", found.tags - (mapped[run.id] != run.id.replace("-", "").lower()))
+        tally.found("tags", found.tags - (ORIGINAL_ID not in run.tags and _is_renamed(run, mapped[run.id])))
         tally.found("data sets", found.inputs)
         tally.found("artifacts", len(found.artifacts))
         tally.found("artifact bytes", sum(found.artifacts.values()))
@@ -196,7 +196,8 @@ def _came(run: SourceRun, points: Points, tally: Tally) -> None:
 
 def _wanted(run: SourceRun, experiment: str, ids: dict[str, str], points: Points) -> ImportRun:
     id_ = ids[run.id]
-    renamed = {ORIGINAL_ID: run.id[:8000]} if id_ != run.id.replace("-", "").lower() else {}
+    # A run that was renamed before keeps what it was called at first.
+    renamed = {ORIGINAL_ID: run.id[:8000]} if _is_renamed(run, id_) else {}
     return ImportRun(
         id=id_,
         experiment=experiment,
@@ -213,11 +214,15 @@ def _wanted(run: SourceRun, experiment: str, ids: dict[str, str], points: Points
         deleted=run.deleted,
         archived=run.archived,
         params=run.params,
-        tags=run.tags | renamed,
+        tags=renamed | run.tags,
         metrics=points,
         inputs=run.inputs,
         models=run.models,
     )
+
+
+def _is_renamed(run: SourceRun, id_: str) -> bool:
+    return id_ != run.id.replace("-", "").lower()
 
 
 def _name(experiment: SourceExperiment) -> str:

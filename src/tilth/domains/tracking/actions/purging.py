@@ -14,7 +14,7 @@ from tilth.core.ids import ProjectId
 from tilth.domains.audit.actions import record
 from tilth.domains.comments.actions import forget_comments
 from tilth.domains.tracking.actions.retention import SLICE_ARTIFACTS, SLICE_ROWS, release_artifacts
-from tilth.domains.tracking.queries import experiment_row, purging
+from tilth.domains.tracking.queries import care, experiment_row, purging
 
 PURGED_AT_ONCE = 200
 
@@ -22,8 +22,11 @@ PURGED_AT_ONCE = 200
 def purge_runs(tx: Tx, actor: Actor, project_id: ProjectId, before: Millis, *, ids: Sequence[str] | None = None) -> list[str]:
     """Takes out at most PURGED_AT_ONCE runs that were deleted before the moment. Returns their ids; none: there are no more."""
     found = [row.id for row in purging.deleted_runs(tx, project_id, before, ids=ids, limit=PURGED_AT_ONCE)]
-    _take_out(tx, actor, project_id, found)
-    return found
+    # Locked and looked at again: another process may restore or purge the same runs.
+    held = care.run_states(tx, project_id, found, lock=True)
+    doomed = [row.id for row in held if row.deleted_at is not None and row.deleted_at < before]
+    _take_out(tx, actor, project_id, doomed)
+    return doomed
 
 
 def purge_experiment(tx: Tx, actor: Actor, project_id: ProjectId, experiment_id: str, before: Millis) -> bool:
@@ -35,7 +38,7 @@ def purge_experiment(tx: Tx, actor: Actor, project_id: ProjectId, experiment_id:
     if row is None or row.deleted_at is None or row.deleted_at >= before:
         return True
     runs = purging.runs_of_experiment(tx, project_id, experiment_id, PURGED_AT_ONCE)
-    _take_out(tx, actor, project_id, runs)
+    _take_out(tx, actor, project_id, [held.id for held in care.run_states(tx, project_id, runs, lock=True)])
     if len(runs) == PURGED_AT_ONCE:
         return False
     purging.delete_experiment_row(tx, project_id, experiment_id)
