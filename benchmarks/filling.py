@@ -57,11 +57,12 @@ def fill_tilth_sqlite(path: Path, project_id: str, experiment_id: str, runs: int
 
 def fill_tilth_postgres(url: str, project: str, runs: int) -> None:
     """project: its name; its experiment `Default` gets the runs."""
-    import psycopg  # noqa: PLC0415 an optional library
+    import psycopg
 
     with psycopg.connect(url) as connection:
         named = connection.execute(
-            "SELECT p.id, e.id FROM project p JOIN experiment e ON e.project_id = p.id WHERE p.name = %s AND e.number = 0", (project,)
+            "SELECT p.id, e.id FROM project p JOIN experiment e ON e.project_id = p.id WHERE p.name = %s AND e.number = 0",
+            (project,),
         ).fetchone()
         assert named is not None
         project_id, experiment_id = named
@@ -145,5 +146,7 @@ def _keys(letter: str, count: int) -> str:
 
 def bytes_of_sqlite(path: Path) -> int:
     with closing(sqlite3.connect(path)) as connection:
-        found: Any = connection.execute("SELECT (SELECT * FROM pragma_page_count()) * (SELECT * FROM pragma_page_size())").fetchone()
+        found: Any = connection.execute(
+            "SELECT (SELECT * FROM pragma_page_count()) * (SELECT * FROM pragma_page_size())"
+        ).fetchone()
     return int(found[0])
