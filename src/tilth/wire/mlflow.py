@@ -176,6 +176,8 @@ def _read_slowly(body: bytes, wanted: type[T]) -> T:
         given = json.loads(body)
         if isinstance(given, str):
             given = json.loads(given)
+        # Half a surrogate pair is no text: nothing could store it, nor write it into the answer that refuses it.
+        json.dumps(given, ensure_ascii=False).encode()
     except (ValueError, UnicodeDecodeError, RecursionError) as error:
         raise MlflowError("BAD_REQUEST", f"Bad Request. The body is not JSON: {error}.") from error
     if not isinstance(given, dict):
