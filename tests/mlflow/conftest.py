@@ -16,7 +16,6 @@ def mlflow_module() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import mlflow
-        import mlflow.sklearn
     return mlflow
 
 
