@@ -13,6 +13,8 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from sklearn.ensemble import HistGradientBoostingClassifier
+from tests.browser.many_runs import fill, whole_run
+from tests.conftest import start_server
 
 import tilth
 from tilth.sdk.connection import forget
@@ -42,6 +44,29 @@ class Furnished:
 
     def client(self) -> httpx.Client:
         return httpx.Client(base_url=self.url, headers={"authorization": f"Bearer {self.token}"}, timeout=30)
+
+
+@dataclass(frozen=True)
+class Busy:
+    """A server with 10,000 runs, `run-1` to `run-10000`, the newest 300 with curves; and a run of many parts, with two children."""
+
+    url: str
+    token: str
+    whole_id: str
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(base_url=self.url, headers={"authorization": f"Bearer {self.token}"}, timeout=30)
+
+
+@pytest.fixture(scope="session")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Busy]:
+    home = tmp_path_factory.mktemp("busy") / "home"
+    fill(home, 10_000)
+    server = start_server(home)
+    with server.client(timeout=30) as client:
+        whole = whole_run(client)
+    yield Busy(server.url, server.token, whole)
+    server.stop()
 
 
 @pytest.fixture(scope="session")
@@ -144,6 +169,16 @@ OpenTab = Callable[..., Tab]
 @pytest.fixture
 def tab(chromium: Browser, furnished: Furnished) -> Iterator[OpenTab]:
     """Opens tabs of fresh browsers that are signed in by a one-time link; nothing is cached from an earlier tab."""
+    yield from tabs(chromium, furnished)
+
+
+@pytest.fixture
+def busy_tab(chromium: Browser, busy: Busy) -> Iterator[OpenTab]:
+    """The same, of the server with ten thousand runs."""
+    yield from tabs(chromium, busy)
+
+
+def tabs(chromium: Browser, server: Furnished | Busy) -> Iterator[OpenTab]:
     contexts: list[BrowserContext] = []
 
     def make(*, scheme: str = "light", javascript: bool = True, signed_in: bool = True) -> Tab:
@@ -152,10 +187,10 @@ def tab(chromium: Browser, furnished: Furnished) -> Iterator[OpenTab]:
         )
         contexts.append(context)
         if signed_in:
-            with furnished.client() as client:
+            with server.client() as client:
                 link = client.post("/api/v1/login-links").json()["url"]
             context.request.get(link, max_redirects=0)
-        found = Tab(context.new_page(), furnished.url)
+        found = Tab(context.new_page(), server.url)
         found.page.on(
             "console", lambda message: found.complaints.append(message.text) if message.type in ("error", "warning") else None
         )

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 from sqlalchemy import insert
 
 from tilth.app.bootstrap import ensure_local_identity
@@ -120,3 +121,47 @@ def _last(own: dict[str, str], key: str, value: float, started: int, points: int
         "max": value + (0 if points == 1 else 0.5),
         "count": points,
     }
+
+
+FILES = {
+    "code/diff.patch": "--- a/train.py\n+++ b/train.py\n@@ -1 +1 @@\n-depth = 3\n+depth = 7\n",
+    "code/train.py": "import tilth\n",
+    "logs/output.log": "".join(f"epoch {number}\n" for number in range(300)),
+    "tables/confusion.csv": "actual,count\nlate,12\nin time,7\n",
+    "report.html": "<h1>Report</h1><script>document.body.append('drawn by script');parent.document.title='taken'</script>",
+    "notes.md": "# Notes\n\n<script>alert(1)</script> *fine*\n",
+    "plot.svg": '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 20 10"><path d="M0 0L20 10"/></svg>',
+}
+STEPS = 3000
+
+
+def whole_run(client: httpx.Client) -> str:
+    """A run of experiment `whole` with files of every kind, long curves and two children, over HTTP. Returns its id."""
+    api = "/api/v1/p/default/runs"
+    ids: list[str] = []
+    for name, parent in (("whole", None), ("child-a", 0), ("child-b", 0)):
+        body = {
+            "name": name,
+            "experiment": "whole",
+            "parent_run_id": None if parent is None else ids[parent],
+            "params": {"depth": "7"},
+        }
+        made = client.post(api, json=body)
+        assert made.status_code == 201, made.text
+        ids.append(str(made.json()["id"]))
+        for first in range(0, STEPS, 500):
+            points = [
+                {
+                    "key": key,
+                    "value": 1 / (step + 1) + (0.5 if step == 2222 else 0),
+                    "step": step,
+                    "ts": 1_763_700_000_000 + step * 500,
+                }
+                for step in range(first, first + 500)
+                for key in ("optim/lr", "train/loss")
+            ]
+            assert client.post(f"{api}/{ids[-1]}/log", json={"metrics": points}).status_code == 204
+        client.patch(f"{api}/{ids[-1]}", json={"status": "finished"})
+    for path, text in FILES.items():
+        assert client.put(f"{api}/{ids[0]}/artifacts/{path}", content=text.encode()).status_code == 200
+    return ids[0]

@@ -114,7 +114,7 @@ async def runs_page(request: Asked, access: AccessTo[None]) -> Response[Any]:
         total_text=found.runs.total_text,
         shown_text=f"{end:,} of {found.runs.total_text}" if more else f"{end:,}",
         next_url=with_query(base, **question.address(after=more, **{"from": end}, group=None)) if more else None,
-        live_url=None if question.offset else with_query(base, **question.address()),
+        live_url=None if question.offset or question.group else with_query(base, **question.address()),
         running=found.running > 0,
         csv_url=with_query(f"{base}.csv", **question.address(differences=None, columns="|".join(c.key for c in columns))),
         compare_url=project_url(project.name, "compare"),

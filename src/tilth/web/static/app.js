@@ -31,10 +31,12 @@ const tilth = (() => {
     box.textContent = text;
   };
   const send = async (form, button) => {
+    // Read before the button is disabled: what a disabled button says is not sent.
+    const body = new URLSearchParams(new FormData(form, button));
     if (button) button.disabled = true;
     let left = false;
     try {
-      const answer = await fetch(button?.getAttribute("formaction") || form.getAttribute("action"), { method: "POST", body: new URLSearchParams(new FormData(form, button)), headers: { Accept: "text/html" } });
+      const answer = await fetch(button?.getAttribute("formaction") || form.getAttribute("action"), { method: "POST", body, headers: { Accept: "text/html" } });
       left = answer.ok && answer.redirected;
       if (left) { location.assign(answer.url); return; }
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");

@@ -115,7 +115,7 @@
       let path = "", pen = false;
       for (const point of points) { if (point) path += `${pen ? "L" : "M"}${point}`; pen = point !== null; }
       const line = element("path", { d: path, stroke: colourOf(i), class: "strand" });
-      line.append(element("title", {}, [run.name, ...columns.map((c) => `${c.label} ${shown(c.values[i])}`)].join("\n")));
+      line.addEventListener("pointerenter", () => { $("#under").textContent = [run.name, ...columns.map((c) => `${c.label} ${shown(c.values[i])}`)].join(" · "); });
       line.addEventListener("click", () => { location.assign(`${root.dataset.runsUrl}/${run.id}`); });
       line.dataset.place = i;
       drawing.append(line);
@@ -173,7 +173,6 @@
       if (px === null || py === null) return;
       const dot = element("circle", { cx: x(px).toFixed(1), cy: y(py).toFixed(1), r: data.runs.length > 100 ? 3 : 4.5, fill: colourOf(i), class: "dot" });
       dot.dataset.place = i;
-      dot.append(element("title", {}, `${run.name}\n${cx.label} ${shown(cx.values[i])}\n${cy.label} ${shown(cy.values[i])}`));
       dot.addEventListener("click", () => { location.assign(`${root.dataset.runsUrl}/${run.id}`); });
       dot.addEventListener("pointerenter", () => { $("#pointed").textContent = `${run.name}: ${cx.label} ${shown(cx.values[i])}, ${cy.label} ${shown(cy.values[i])}`; });
       drawing.append(dot);

@@ -67,7 +67,8 @@
     if (few && raw) $$(".u-legend .u-series", box).slice(1 + series.length).forEach((row) => row.remove());
     if (readout) box.append(readout);
     box.classList.toggle("zoomed", Boolean(box.range));
-    $(".u-over", box).addEventListener("dblclick", () => zoom(box, null));
+    // On the box, which stays while the drawing in it is replaced between two clicks.
+    box.ondblclick = () => zoom(box, null);
   };
 
   // A part of a long curve is asked for again: of 2,000 kept points a hundredth of the range would show twenty.
@@ -125,7 +126,7 @@
     if (!control) return;
     view[control] = event.target.type === "checkbox" ? event.target.checked : event.target.type === "range" ? Number(event.target.value) : event.target.value;
     remember("curves", view);
-    if (control.dataset.curveControl !== "axis") { redraw(); return; }
+    if (control !== "axis") { redraw(); return; }
     boxes().forEach((box) => { box.range = box.finer = null; load(box); });
   });
   let wait;
