@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from tilth.cli.client import API, Api
-from tilth.cli.commands.status import variables
+from tilth.cli.environment import variables
 from tilth.core.errors import Conflict, Denied, Invalid, TilthError
 from tilth.core.ids import new_id
 from tilth.sdk import capture

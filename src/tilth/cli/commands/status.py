@@ -13,7 +13,7 @@ import click
 from tilth.cli.caller import Caller, shared
 from tilth.cli.client import API, Api
 from tilth.cli.deployment_rows import DEPLOYMENT_COLUMNS, deployments_of, row_of
-from tilth.core.home import Target
+from tilth.cli.environment import variables
 
 
 @click.command(epilog="\b\nExamples:\n  tilth status\n  tilth status --json\n")
@@ -74,17 +74,3 @@ def env(caller: Caller, shell: str | None) -> None:
     fish = (shell or os.path.basename(os.environ.get("SHELL", ""))) == "fish"
     for name, value in found.items():
         click.echo(f"set -gx {name} {shlex.quote(value)}" if fish else f"export {name}={shlex.quote(value)}")
-
-
-def variables(target: Target, token: str | None = None) -> dict[str, str]:
-    """Environment of a program that is to find the server. token: instead of the target's own."""
-    secret = token or target.token
-    found = {
-        "TILTH_URL": target.url,
-        "TILTH_TOKEN": secret,
-        "TILTH_PROJECT": target.project,
-        "TILTH_SERVE_URL": target.serve_url,
-        "MLFLOW_TRACKING_URI": f"{target.url}/p/{quote(target.project, safe='')}",
-        "MLFLOW_TRACKING_TOKEN": secret,
-    }
-    return {name: value for name, value in found.items() if value}
