@@ -6,7 +6,6 @@ import os
 import shlex
 import webbrowser
 from typing import Any
-from urllib.parse import quote
 
 import click
 
