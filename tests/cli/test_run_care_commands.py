@@ -75,9 +75,9 @@ def test_the_trash_is_listed_restored_from_and_emptied(tilth, runs, installation
 
 def test_rules_are_added_planned_applied_and_removed(tilth, runs, installation):
     assert tilth("retention", "add", "delete", "--after-days", "0", "--filter", "name=one").exit_code == 0
-    assert "would delete 1 runs" in tilth("retention", "plan").stdout
+    assert "would delete 1 run " in tilth("retention", "plan").stdout
     assert deleted(installation) == set()
-    assert "done: delete 1 runs" in tilth("retention", "apply").stdout
+    assert "done: delete 1 run " in tilth("retention", "apply").stdout
     assert deleted(installation) == {"one"}
     (rule,) = json.loads(tilth("retention", "list", "--json").stdout)
     assert tilth("retention", "remove", rule["id"]).exit_code == 0

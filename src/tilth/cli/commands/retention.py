@@ -12,10 +12,10 @@ from tilth.core.errors import NotFound
 
 ACTIONS = ("archive", "delete", "drop_artifacts", "drop_points")
 WORDS = {
-    "archive": "archive {runs} runs",
-    "delete": "delete {runs} runs",
-    "drop_artifacts": "drop {count:,} artifacts ({bytes:,} bytes) of {runs} runs",
-    "drop_points": "drop {count:,} metric points of {runs} runs; their last, least and greatest values stay",
+    "archive": "archive {runs}",
+    "delete": "delete {runs}",
+    "drop_artifacts": "drop {count:,} artifacts ({bytes:,} bytes) of {runs}",
+    "drop_points": "drop {count:,} metric points of {runs}; the last, least and greatest values stay",
 }
 RESTORE = {"run": "runs", "experiment": "experiments", "model": "models"}
 
@@ -94,7 +94,7 @@ def _apply(caller: Caller, *, dry_run: bool) -> None:
         caller.done("", report)
         return
     for step in report["steps"]:
-        words = WORDS[step["action"]].format(runs=len(step["runs"]), count=step["count"], bytes=step["bytes"])
+        words = WORDS[step["action"]].format(runs=_counted({"run": len(step["runs"])}), count=step["count"], bytes=step["bytes"])
         click.echo(f"{'would ' if dry_run else 'done: '}{words}  (rule {step['rule']})")
     if not report["steps"]:
         click.echo("nothing to do", err=True)
