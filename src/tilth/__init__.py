@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from tilth.sdk.active import Run
+    from tilth.sdk.comparing import compare
     from tilth.sdk.connection import init
     from tilth.sdk.current import (
         current_run,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
         use_dataset,
     )
     from tilth.sdk.evaluating import Evaluation, evaluate
-    from tilth.sdk.listing import runs
+    from tilth.sdk.listing import history, runs
     from tilth.sdk.models import LoggedModel, load_model, log_model, set_alias
     from tilth.sdk.serving import deploy, predict
     from tilth.sdk.sweeps import SweepResult, Trial, TrialStopped, sweep
@@ -51,7 +52,8 @@ _PLACES = {
         "use_dataset",
     ),
     "tilth.sdk.evaluating": ("Evaluation", "evaluate"),
-    "tilth.sdk.listing": ("runs",),
+    "tilth.sdk.comparing": ("compare",),
+    "tilth.sdk.listing": ("history", "runs"),
     "tilth.sdk.models": ("LoggedModel", "load_model", "log_model", "set_alias"),
     "tilth.sdk.serving": ("deploy", "predict"),
     "tilth.sdk.sweeps": ("SweepResult", "Trial", "TrialStopped", "sweep"),
@@ -66,10 +68,12 @@ __all__ = [
     "Trial",
     "TrialStopped",
     "__version__",
+    "compare",
     "current_run",
     "deploy",
     "evaluate",
     "finish",
+    "history",
     "init",
     "load_model",
     "log",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,3 +84,20 @@ def _value(text: str, keep_text: bool) -> str | int | float | bool | None:
         if "_" not in text and math.isfinite(number):
             return number
     return text
+
+
+def csv_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None) -> str:
+    """Rows as CSV with a head line; None: every column that some row has, in order of first sight.
+
+    Text that a spreadsheet would take for a formula begins with an apostrophe.
+    """
+    chosen = list(columns) if columns is not None else list({name: None for row in rows for name in row})
+    into = io.StringIO()
+    writer = csv.writer(into, lineterminator="\n")
+    writer.writerow(chosen)
+    writer.writerows([_harmless(row.get(name)) for name in chosen] for row in rows)
+    return into.getvalue()
+
+
+def _harmless(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value

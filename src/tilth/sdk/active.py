@@ -23,9 +23,12 @@ from tilth.core.errors import TilthError
 from tilth.core.ids import new_id
 from tilth.core.names import check_artifact_path, check_key
 from tilth.sdk import datasets, journal, uploads
+from tilth.sdk.comparing import compare
 from tilth.sdk.connection import Connection
+from tilth.sdk.differences import Comparison
 from tilth.sdk.errors import InvalidLog, NotEverythingSent, RunHasEnded
 from tilth.sdk.figures import drawn
+from tilth.sdk.listing import MOST_POINTS, History, history
 from tilth.sdk.ranks import ALONE, Rank
 from tilth.sdk.sampling import Sampler
 from tilth.sdk.sender import Sender
@@ -39,6 +42,7 @@ from tilth.wire.tracking import (
     EndStatus,
     MetricPoint,
     RunCreate,
+    RunRow,
     RunUpdate,
     to_json_value,
 )
@@ -257,6 +261,16 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<Run {self.name!r} {self.id}>"
+
+    def history(self, key: str, *, most: int = MOST_POINTS) -> History:
+        """The curve of a metric, once what was logged so far is stored. Raises what the server refuses."""
+        if self._is_open:
+            self.flush()
+        return history(self.id, f"{self.rank.prefix}{key}", most=most, through=self._connection)
+
+    def compare(self, *others: str | Run | RunRow) -> Comparison:
+        """What is different between this run and others; as `tilth.compare`."""
+        return compare(self, *others)
 
     def later(self, name: str, data: Callable[[], bytes]) -> None:
         """Stores an artifact from the sending thread."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tilth import flavours
 from tilth.core.errors import Damaged, Invalid, TilthError
-from tilth.core.hashing import CHUNK_BYTES, FileEntry, Manifest, chunks
+from tilth.core.hashing import FileEntry, Manifest
 from tilth.core.home import find_home
 from tilth.core.ids import Digest
 from tilth.core.names import check_artifact_path, check_name
@@ -25,6 +25,7 @@ from tilth.flavours import Predictor
 from tilth.sdk.connection import Connection, connection
 from tilth.sdk.current import current_run
 from tilth.sdk.references import ModelReference, parse_reference
+from tilth.sdk.uploads import send_file
 from tilth.wire.models import ModelDocument, PredictMethod
 from tilth.wire.registry import (
     CreateLoggedModel,
@@ -149,27 +150,21 @@ def _upload(target: Connection, folder: Path, name: str, document: ModelDocument
     path = f"{target.api}/logged-models/{logged.id}"
     try:
         for entry in manifest.files:
-            headers = {
-                "x-tilth-sha256": entry.digest,
-                "content-length": str(entry.size),
-                "content-type": "application/octet-stream",
-            }
-            place = f"{path}/files/{quote(entry.path)}"
-            target.http.send("PUT", place, _pieces(folder / entry.path), headers=headers, retry_for_s=UPLOAD_RETRY_S)
+            send_file(
+                target.http,
+                target.api,
+                f"{path}/files/{quote(entry.path)}",
+                folder / entry.path,
+                "application/octet-stream",
+                retry_for_s=UPLOAD_RETRY_S,
+                digest=entry.digest,
+            )
         body = FinalizeLoggedModel(manifest_digest=manifest.digest)
         target.http.call("POST", f"{path}/finalize", LoggedModelView, body=body)
     except TilthError as error:
         _give_up(target, path, str(error))
         raise
     return logged.id
-
-
-def _pieces(file: Path) -> Any:
-    def pieces() -> Iterator[bytes]:
-        with file.open("rb") as stream:
-            yield from chunks(stream, CHUNK_BYTES)
-
-    return pieces
 
 
 def _give_up(target: Connection, path: str, reason: str) -> None:

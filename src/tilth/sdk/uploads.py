@@ -17,6 +17,8 @@ from tilth.sdk.http import Http
 from tilth.wire.uploads import CompleteUpload, OpenUpload, Upload
 
 PARTS_ABOVE_BYTES = 64 << 20
+PART_BYTES: int | None = None
+"""None: what the server finds best for the size."""
 JOIN_TIMEOUT_S = 1800.0
 BAR_AFTER_S = 1.0
 BAR_CHARS = 30
@@ -60,7 +62,7 @@ def _send_parts(
 ) -> None:
     size = file.stat().st_size
     for attempt in (1, 2):
-        opened = http.call("POST", f"{api}/uploads", Upload, body=OpenUpload(size=size, digest=digest), retry_for_s=retry_for_s)
+        opened = http.call("POST", f"{api}/uploads", Upload, body=OpenUpload(size, digest, PART_BYTES), retry_for_s=retry_for_s)
         try:
             if not opened.complete:
                 _send_missing(http, f"{api}/uploads/{opened.id}", opened, file, retry_for_s, progress)
