@@ -51,4 +51,6 @@ class Server:
         return outcome
 
     def new_run(self) -> str:
-        return str(self.ask(self.post("/runs/create", {"experiment_id": "0", "start_time": 1_700_000_000_000}))["run"]["info"]["run_id"])
+        return str(
+            self.ask(self.post("/runs/create", {"experiment_id": "0", "start_time": 1_700_000_000_000}))["run"]["info"]["run_id"]
+        )

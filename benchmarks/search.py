@@ -22,8 +22,14 @@ from benchmarks.processes import folder, mlflow_server, postgres, tilth_up
 
 QUESTIONS: dict[str, tuple[str, list[str]]] = {
     "m1 > 0.5, by m1": ("metrics.m1 > 0.5", ["metrics.m1 DESC"]),
-    "two metrics and a param, broad, by start": ("metrics.m1 > 0.5 AND metrics.m2 < 0.5 AND params.p0 = 'v3'", ["start_time DESC"]),
-    "two metrics and a param, narrow, by start": ("metrics.m1 > 0.999 AND metrics.m2 < 0.5 AND params.p0 = 'v3'", ["start_time DESC"]),
+    "two metrics and a param, broad, by start": (
+        "metrics.m1 > 0.5 AND metrics.m2 < 0.5 AND params.p0 = 'v3'",
+        ["start_time DESC"],
+    ),
+    "two metrics and a param, narrow, by start": (
+        "metrics.m1 > 0.999 AND metrics.m2 < 0.5 AND params.p0 = 'v3'",
+        ["start_time DESC"],
+    ),
     "a rare param": ("params.p9 = 'rare'", []),
     "a tag prefix": ("tags.data LIKE 'set-12%'", []),
     "no filter, by m3": ("", ["metrics.m3 DESC"]),
@@ -45,12 +51,20 @@ def measure(quick: bool) -> list[Figure]:
                 theirs, their_bytes = on_mlflow(place, runs, 1 if quick else 3)
         figures += [
             Figure(
-                f"{runs:,} runs: {name}", "ms", took, promised(name, runs), "mlflow, SQLite" if theirs else "", theirs.get(name), note="SQLite"
+                f"{runs:,} runs: {name}",
+                "ms",
+                took,
+                promised(name, runs),
+                "mlflow, SQLite" if theirs else "",
+                theirs.get(name),
+                note="SQLite",
             )
             for name, took in ours.items()
         ]
         limit = None if their_bytes is None else their_bytes / 2
-        figures.append(Figure(f"{runs:,} runs: database per run", "bytes", bytes_a_run, limit, "mlflow" if limit else "", their_bytes))
+        figures.append(
+            Figure(f"{runs:,} runs: database per run", "bytes", bytes_a_run, limit, "mlflow" if limit else "", their_bytes)
+        )
     for runs in on_postgres:
         with folder() as place:
             found = on_a_postgres(place, runs, 3 if quick else 20)

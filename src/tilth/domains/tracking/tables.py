@@ -162,7 +162,16 @@ param = Table(
     sqlite_with_rowid=False,
 )
 Index("ix_param_order", param.c.experiment_id, param.c.key, param.c.prefix, param.c.run_id)
-Index("ix_param_number", param.c.experiment_id, param.c.key, param.c.number, param.c.run_id)
+Index(
+    # Of the params that read as numbers.
+    "ix_param_number",
+    param.c.experiment_id,
+    param.c.key,
+    param.c.number,
+    param.c.run_id,
+    sqlite_where=param.c.number.is_not(None),
+    postgresql_where=param.c.number.is_not(None),
+)
 
 tag = Table(
     "tag",

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import string
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, cast, exists, func, literal, not_, or_, select
 
 from tilth.backends.sql import Str
-from tilth.domains.tracking.rules.batches import PREFIX_CHARS, as_number
+from tilth.domains.tracking.rules.batches import PREFIX_CHARS
 from tilth.domains.tracking.rules.filters import ORDERED, Condition
 from tilth.domains.tracking.tables import experiment, metric_last, param, run, run_input, tag
 
@@ -103,16 +104,12 @@ def _stretch(kind: str, condition: Condition, experiment_ids: Sequence[str]) -> 
             wanted += [metric_last.c.value.is_not(None)]
             wanted += [_numbers(metric_last.c.value, condition)] if condition.operator != "!=" else []
         case "param" if condition.number is not None:
-            equal = [param.c.number.is_(None), param.c.prefix == condition.text[:PREFIX_CHARS]]
-            numeric = _numbers(param.c.number, condition)
-            if condition.operator == "=":
-                wanted.append(or_(numeric, and_(*equal)) if as_number(condition.text) is None else numeric)
+            if condition.operator == "=" and not isfinite(condition.number):
+                # Numbers of params are finite: this one can only be the text itself.
+                wanted.append(param.c.prefix == condition.text[:PREFIX_CHARS])
             elif condition.operator != "!=":
-                wanted.append(numeric)
+                wanted.append(_numbers(param.c.number, condition))
         case "param" | "tag":
-            if kind == "param" and condition.operator == "=":
-                number = as_number(condition.text)
-                wanted.append(param.c.number.is_(None) if number is None else param.c.number == number)
             wanted += _prefix_stretch(table.c.prefix, condition, PREFIX_CHARS)
         case _ if condition.key == "name":
             wanted += _prefix_stretch(table.c.name, condition, 10_000)
