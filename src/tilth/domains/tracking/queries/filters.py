@@ -11,7 +11,10 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, cast, exists, func, literal, not_, or_, select
+from sqlalchemy import Boolean, ColumnElement, Select, and_, cast, exists, func, literal, not_, or_, select
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from tilth.backends.sql import Str
 from tilth.domains.tracking.rules.batches import PREFIX_CHARS
@@ -231,6 +234,24 @@ def _unused(pattern: str) -> str:
     return next(mark for mark in map(chr, range(1, len(pattern) + 3)) if mark not in pattern and mark not in "%_")
 
 
+class _Opaque(FunctionElement[bool]):
+    """A condition that SQLite cannot answer by an index. PostgreSQL sees it as it is: it estimates rows, and would be misled."""
+
+    type = Boolean()
+    name = "opaque"
+    inherit_cache = True
+
+
+@compiles(_Opaque)
+def _as_it_is(element: _Opaque, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(_Opaque, "sqlite")
+def _behind_a_sign(element: _Opaque, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"+({compiler.process(element.clauses, **kw)})"
+
+
 def opaque(condition: Any) -> ColumnElement[bool]:
-    """The same condition, kept out of the choice of an index: the planner of this package made that choice."""
-    return case((condition, 1), else_=0) == 1
+    """The same condition, kept out of SQLite's choice of an index: the planner of this package made that choice."""
+    return _Opaque(condition)
