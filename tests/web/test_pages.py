@@ -114,19 +114,19 @@ def test_any_column_orders_the_runs_and_a_second_click_turns_them_round(client):
 
 def test_picked_columns_are_remembered(client):
     start_run(client, "one", auc=0.7, params={"depth": "7", "rate": "0.1"})
-    answer = client.get("/p/default/runs", params={"columns": "set", "column": ["params.rate"], "q": "one"})
+    answer = client.get("/p/default/run-columns", params={"columns": "set", "column": ["params.rate"], "q": "one"})
     assert (answer.status_code, answer.headers["location"]) == (303, "/p/default/runs?q=one")
     head = client.get("/p/default/runs").text.partition("<tbody>")[0].partition("<thead>")[2]
     assert ">rate<" in head
     assert ">auc<" not in head
-    client.get("/p/default/runs", params={"columns": "auto"})
+    client.get("/p/default/run-columns", params={"columns": "auto"})
     assert ">auc<" in client.get("/p/default/runs").text
 
 
 def test_only_differences_leaves_out_what_all_runs_share(client):
     for depth in ("3", "7"):
         start_run(client, f"depth-{depth}", auc=0.7, params={"depth": depth, "rate": "0.1"})
-    client.get("/p/default/runs", params={"columns": "set", "column": ["params.rate", "params.depth", "metrics.auc"]})
+    client.get("/p/default/run-columns", params={"columns": "set", "column": ["params.rate", "params.depth", "metrics.auc"]})
     head = client.get("/p/default/runs", params={"differences": "1"}).text.partition("<tbody>")[0].partition("<thead>")[2]
     assert ">depth<" in head
     assert ">rate<" not in head
@@ -169,7 +169,8 @@ def test_a_run_shows_metrics_params_code_and_why_it_failed(client):
     environment = {"git": {"commit": "9f5ce0e2d1c0", "branch": "main", "dirty": True}, "python": "3.11.9"}
     client.put(f"{API}/runs/{run_id}/artifacts/code/diff.patch", content=b"--- a/t.py\n+++ b/t.py\n-x = 1\n+x = 2\n")
     client.patch(f"{API}/runs/{run_id}", json={"status": "failed", "error": "ValueError: no rows", "environment": environment})
-    page = client.get(f"/p/default/runs/{run_id}").text
+    own = f"/p/default/runs/{run_id}"
+    page = "".join(client.get(own + tab).text for tab in ("", "?tab=code", "?tab=environment"))
     for shown in (
         "ValueError: no rows",
         "9f5ce0e2d1c0",
@@ -195,8 +196,12 @@ def test_curves_come_as_columns_and_as_a_picture(client):
     drawn = client.get(f"/p/default/runs/{run_id}/curves.svg", params={"key": "val_loss"})
     assert drawn.headers["content-type"].startswith("image/svg+xml")
     assert drawn.text.startswith("<svg xmlns=")
-    together = client.get("/p/default/run-curves", params={"key": "val_loss", "run": [run_id]}).json()
-    assert together["series"][0]["label"] == "curved"
+    together = client.get(f"{API}/runs/curves", params={"key": "val_loss", "runs": f"{run_id},{'0' * 32}"}).json()
+    assert (together["curves"][0]["name"], together["lacking"]) == ("curved", 1)
+    part = client.get(f"{API}/runs/curves", params={"key": "val_loss", "runs": run_id, "from_step": 1, "to_step": 2}).json()
+    assert part["curves"][0]["steps"] == [1, 2]
+    many = ",".join(f"{number:032x}" for number in range(501))
+    assert client.get(f"{API}/runs/curves", params={"key": "val_loss", "runs": many}).status_code == 400
 
 
 def test_notes_and_tags_are_changed_by_forms_that_go_back_to_the_page(client):
@@ -243,7 +248,13 @@ def test_only_images_are_served_for_showing_and_only_plain_paths(client):
     assert client.get(f"{own}/images/page.html").status_code == 404
     assert client.get(f"{own}/images/..%2F..%2Ftoken").status_code in (400, 404)
     shown = client.get(f"{own}/artifacts/page.html").text
-    assert "&lt;script&gt;1&lt;/script&gt;" in shown
+    assert '<iframe class="frame-page" sandbox="allow-scripts"' in shown
+    assert "<script>1" not in shown
+    policy = client.get(f"{own}/frames/page.html").headers["content-security-policy"]
+    assert "sandbox allow-scripts;" in policy
+    assert "allow-same-origin" not in policy
+    assert "default-src 'none'" in policy
+    assert client.get(f"{own}/frames/..%2Ftoken").status_code in (400, 404)
 
 
 def test_a_token_is_shown_once(client):

@@ -67,8 +67,17 @@
     if (few && raw) $$(".u-legend .u-series", box).slice(1 + series.length).forEach((row) => row.remove());
     if (readout) box.append(readout);
     box.classList.toggle("zoomed", Boolean(box.range));
-    // On the box, which stays while the drawing in it is replaced between two clicks.
-    box.ondblclick = () => zoom(box, null);
+    // Two clicks are counted on the box, which stays while the drawing in it is replaced between them.
+    box.onpointerup = (event) => {
+      const twice = event.timeStamp - (box.clicked || -1000) < 350;
+      box.clicked = event.timeStamp;
+      if (twice && box.range) zoom(box, null);
+    };
+    if (box.range) {
+      const all = Object.assign(document.createElement("button"), { type: "button", className: "button slim whole", textContent: "Show all steps" });
+      all.addEventListener("click", () => zoom(box, null));
+      box.append(all);
+    }
   };
 
   // A part of a long curve is asked for again: of 2,000 kept points a hundredth of the range would show twenty.

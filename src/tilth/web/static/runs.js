@@ -153,7 +153,7 @@
     box.setAttribute("aria-expanded", "true");
     open = { list, box, found, place: -1 };
   };
-  document.addEventListener("input", (event) => { if (event.target.id === "filter") suggest(event.target); });
+  document.addEventListener("input", (event) => { if (event.target.id === "filter") { close(); suggest(event.target); } });
   document.addEventListener("focusout", (event) => { if (event.target.id === "filter") { turn++; close(); } });
   document.addEventListener("keydown", (event) => {
     if (event.target.id !== "filter") return;
