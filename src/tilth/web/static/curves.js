@@ -57,7 +57,8 @@
         setSelect: [(plot) => {
           if (plot.select.width < 6) return;
           const range = [plot.posToVal(plot.select.left, "x"), plot.posToVal(plot.select.left + plot.select.width, "x")];
-          zoom(box, range);
+          // Once uPlot is through with the mouse: a drawing that goes in the middle of it would hear every later click.
+          setTimeout(() => zoom(box, range));
         }],
         setSeries: [(plot, i) => {
           if (readout && i) readout.textContent = `${series[i - 1].label}: ${shown(plot.data[i][plot.cursor.idx])} at ${view.axis === "relative" ? span(plot.data[0][plot.cursor.idx] || 0) : shown(plot.data[0][plot.cursor.idx])}`;
