@@ -232,9 +232,7 @@ def _joined(target: Connection, me: Rank, given: str | None, rank_metrics: bool)
 
 def _meet(started: Run, me: Rank) -> None:
     if not me.is_alone:
-        place = ranks.meeting_place(os.environ, next(_count), os.getppid())
-        ranks.tell(place, started.id)
-        started.at_end(lambda run: ranks.forget(place))
+        ranks.tell(ranks.meeting_place(os.environ, next(_count), os.getppid()), started.id)
 
 
 def _opened(started: Run, log_output: bool | None) -> Run:

@@ -12,12 +12,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from tilth.core.clock import monotonic
 from tilth.core.errors import Invalid, Unavailable
 
 RENDEZVOUS_VARIABLE = "TILTH_RENDEZVOUS"
 WAIT_S = 300.0
 POLL_S = 0.05
+LAUNCH_S = 30.0
+"""Ranks of one launch start within so many seconds: rank 0 may have made its run, and even ended it, before another one looks."""
 
 _VARIABLES = (
     ("RANK", "WORLD_SIZE"),
@@ -105,16 +109,12 @@ def tell(place: Path, run_id: str) -> None:
 
 
 def wait_for(place: Path, rank: int, wait_s: float = WAIT_S) -> str:
-    """The id that rank 0 left. Raises NoFirstRank."""
+    """The id that rank 0 left; what an earlier launch left before this process began does not count. Raises NoFirstRank."""
     deadline = monotonic() + wait_s
+    began_s = psutil.Process().create_time()
     while monotonic() < deadline:
         with suppress(FileNotFoundError):
-            return place.read_text()
+            if place.stat().st_mtime > began_s - LAUNCH_S:
+                return place.read_text()
         time.sleep(POLL_S)
     raise NoFirstRank(rank, place)
-
-
-def forget(place: Path) -> None:
-    """The run has ended: the next launch must not find it."""
-    with suppress(OSError):
-        place.unlink()
