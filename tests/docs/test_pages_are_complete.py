@@ -114,7 +114,9 @@ def test_the_api_page_lists_every_route_with_who_may_use_it():
 
 def test_the_page_of_mlflows_calls_lists_every_one_with_who_may_use_it():
     line = re.compile(r"^(GET|POST|PUT|PATCH|DELETE) +([23]\.0/\S+) +(\S+) +(\S+)$", re.MULTILINE)
-    table = [row.split() for row in runpy.run_path(str(ROOT / "tests/attack/access_table.py"))["MLFLOW_TABLE"].strip().splitlines()]
+    table = [
+        row.split() for row in runpy.run_path(str(ROOT / "tests/attack/access_table.py"))["MLFLOW_TABLE"].strip().splitlines()
+    ]
     plain = {(m, re.sub(r":\w+}", "}", path), who, scope) for m, path, who, scope in table}
     assert set(line.findall((DOCS / "mlflow-calls.md").read_text())) == plain
 

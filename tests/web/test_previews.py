@@ -25,7 +25,7 @@ def test_a_notebook_shows_text_pictures_and_errors_but_no_html_of_its_outputs():
     outputs = [
         {"output_type": "stream", "text": ["hello"]},
         {"output_type": "display_data", "data": {"image/png": "QUJD", "text/html": "<b>x</b>"}},
-        {"output_type": "display_data", "data": {"image/png": "QUJD\" onerror=x", "text/plain": "plain"}},
+        {"output_type": "display_data", "data": {"image/png": 'QUJD" onerror=x', "text/plain": "plain"}},
         {"output_type": "error", "traceback": ["\x1b[31mValueError\x1b[0m"]},
     ]
     cells = [

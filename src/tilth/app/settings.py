@@ -175,7 +175,9 @@ def _check_networks(key: str, networks: Iterable[str]) -> None:
         try:
             ipaddress.ip_network(text, strict=False)
         except ValueError as error:
-            raise InvalidSettings(f"{key} has {text!r}; give addresses such as 10.0.0.7 or networks such as 10.0.0.0/8") from error
+            raise InvalidSettings(
+                f"{key} has {text!r}; give addresses such as 10.0.0.7 or networks such as 10.0.0.0/8"
+            ) from error
 
 
 def _from_files(home: Path) -> dict[str, Any]:

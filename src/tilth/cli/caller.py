@@ -112,7 +112,20 @@ def words(name: str) -> str:
     return name.replace("_", " ")
 
 
-MOMENTS = ("created", "updated", "started", "ended", "expires", "last_used", "last_seen", "at", "written", "last_heartbeat", "deleted", "when")
+MOMENTS = (
+    "created",
+    "updated",
+    "started",
+    "ended",
+    "expires",
+    "last_used",
+    "last_seen",
+    "at",
+    "written",
+    "last_heartbeat",
+    "deleted",
+    "when",
+)
 
 
 def cell(name: str, value: Any) -> str:

@@ -19,7 +19,7 @@ import msgspec
 from tilth.core.clock import now
 from tilth.core.errors import NotFound, TilthError, Unavailable
 from tilth.core.ids import new_id
-from tilth.sdk import capture, journal, notebook, ranks
+from tilth.sdk import capture, journal, notebook_view, ranks
 from tilth.sdk.active import Begun, Run
 from tilth.sdk.code import keep_code, plan_code
 from tilth.sdk.connection import Connection, connection
@@ -74,7 +74,7 @@ def run(
     target = connection()
     given = os.environ.get(RUN_ID_VARIABLE)
     me = ranks.find_rank(os.environ, rank) if parent is None and not nested else ranks.ALONE
-    notebook.end_left_over(_open, nested=nested or parent is not None)
+    notebook_view.end_left_over(_open, nested=nested or parent is not None)
     with _lock:
         if _open and not nested and parent is None:
             raise RunStillOpen(_open[-1].name)
@@ -241,7 +241,7 @@ def _opened(started: Run, log_output: bool | None) -> Run:
         _open.append(started)
         _mine.set((*(begun for begun in _mine.get() if begun in _open), started))
     _watch_the_end()
-    notebook.watch(started)
+    notebook_view.watch(started)
     wanted = os.environ.get("TILTH_LOG_OUTPUT", "1") not in ("0", "false", "no") if log_output is None else log_output
     if wanted:
         keep_output(started)

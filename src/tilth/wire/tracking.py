@@ -52,7 +52,7 @@ class ExperimentUpdate(Request):
 
 
 class GitState(Struct, omit_defaults=True):
-    """remote: without user name and password. dirty: whether the working tree differed from the commit. root: folder of the working tree."""
+    """remote: without user name and password. dirty: whether the tree differed from the commit. root: folder of the working tree."""
 
     commit: str = ""
     branch: str = ""

@@ -45,7 +45,19 @@ RUN = RunFacts(
 
 def facts(document: ModelDocument | None = DOCUMENT, run: RunFacts | None = RUN, **texts: Text) -> CardFacts:
     return CardFacts(
-        "flight-delay", 3, "", Millis(0), "Anna", "models:/m-1", "m-1", "d" * 64, 1234567, {"max_iter": "200"}, document, run, texts
+        "flight-delay",
+        3,
+        "",
+        Millis(0),
+        "Anna",
+        "models:/m-1",
+        "m-1",
+        "d" * 64,
+        1234567,
+        {"max_iter": "200"},
+        document,
+        run,
+        texts,
     )
 
 

@@ -76,6 +76,7 @@ def test_models_are_found_by_name_and_tag_with_their_newest_versions(either_db: 
     assert found("name LIKE '%eta'") == ["Beta"]
     assert found("name LIKE 'b%'") == []
     assert found("name ILIKE 'b%'") == ["Beta"]
+    assert found("name LIKE 'b%\\'") == found("name ILIKE 'é%\\'") == []
     assert found("name NOT IN ('alpha', 'Beta')") == ["gamma"]
     model = either_db.read_blocking(lambda tx: model_row(tx, project, "alpha"))
     assert [(row.version, row.stage, row.aliases) for row in model.latest] == [(1, "None", []), (3, "Production", [])]

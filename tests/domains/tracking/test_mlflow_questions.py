@@ -67,6 +67,8 @@ def test_the_first_experiment_of_a_project_is_number_zero_whoever_comes_first(wr
         ("name ILIKE 'AB%'", ["Abc", "abd"]),
         ("name LIKE 'x_y'", ["x*y", "xzy"]),
         ("name LIKE 'x*y'", ["x*y"]),
+        ("name LIKE 'x%\\'", []),
+        ("name ILIKE 'É%'", []),
         ("tags.team = 'a_b'", ["Abc"]),
         ("tags.team LIKE 'a_b'", ["Abc", "abd"]),
         ("tags.team != 'a_b'", ["abd", "xzy"]),

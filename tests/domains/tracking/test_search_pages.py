@@ -85,10 +85,7 @@ data_terms = st.one_of(
     st.builds(lambda op: Condition("dataset", "name", op, values=("flights", "none")), st.sampled_from(["in", "not_in"])),
 )
 any_terms = st.sampled_from(
-    [
-        parse_filter(text)[0]
-        for text in ("a=1", "a>0", "a=x", "p~x", "a!=2", "p^=x", "p=inf", "start_time>=2", "duration>1")
-    ]
+    [parse_filter(text)[0] for text in ("a=1", "a>0", "a=x", "p~x", "a!=2", "p^=x", "p=inf", "start_time>=2", "duration>1")]
 )
 terms = st.lists(st.one_of(number_terms, text_terms, numeric_params, data_terms, any_terms), max_size=3)
 orders = st.lists(

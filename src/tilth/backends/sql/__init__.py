@@ -24,6 +24,7 @@ from tilth.backends.sql.errors import (
 from tilth.backends.sql.hot import Hot, Row, hot
 from tilth.backends.sql.location import check_sqlite_location
 from tilth.backends.sql.opening import InvalidDatabaseUrl, open_database
+from tilth.backends.sql.patterns import contains, like
 from tilth.backends.sql.schema import Document, Str, create_tables, metadata, upsert
 from tilth.backends.sql.schema_state import MigrationReport
 from tilth.backends.sql.tx import Tx
@@ -57,8 +58,10 @@ __all__ = [
     "WriterBusy",
     "blob_use",
     "check_sqlite_location",
+    "contains",
     "create_tables",
     "hot",
+    "like",
     "metadata",
     "migrate",
     "open_database",

@@ -266,9 +266,13 @@ class ScoresSealed(Conflict):
 
 class NoScores(NotFound):
     def __init__(self, evaluation_id: str) -> None:
-        super().__init__(f"evaluation {evaluation_id} has no scores per row; evaluations of up to 200,000 rows by tilth.evaluate keep them")
+        super().__init__(
+            f"evaluation {evaluation_id} has no scores per row; evaluations of up to 200,000 rows by tilth.evaluate keep them"
+        )
 
 
 class ReasonMissing(Invalid):
     def __init__(self) -> None:
-        super().__init__("an override needs a reason of 3 to 1,000 characters: it is kept in the audit trail and shown beside the alias")
+        super().__init__(
+            "an override needs a reason of 3 to 1,000 characters: it is kept in the audit trail and shown beside the alias"
+        )

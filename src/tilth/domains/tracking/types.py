@@ -175,7 +175,9 @@ class InvalidOrder(Invalid):
 
 class InvalidGroup(Invalid):
     def __init__(self, text: str) -> None:
-        super().__init__(f"runs cannot be grouped by {text[:80]!r}: name a param, a tag, or one of status, user, source, experiment")
+        super().__init__(
+            f"runs cannot be grouped by {text[:80]!r}: name a param, a tag, or one of status, user, source, experiment"
+        )
 
 
 class InvalidPage(Invalid):

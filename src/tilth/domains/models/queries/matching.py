@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Table, and_, func, select
+from sqlalchemy import Table, and_, select
 
+from tilth.backends.sql import like
 from tilth.domains.models.rules.mlflow_filters import Condition
 
 
@@ -25,9 +26,9 @@ def compared(column: Any, operator: str, value: Any) -> Any:
         case ">=":
             return column >= value
         case "LIKE":
-            return column.like(value)
+            return like(column, value)
         case "ILIKE":
-            return func.lower(column).like(str(value).lower())
+            return like(column, value, any_case=True)
         case "IN":
             return column.in_(list(value))
         case "NOT IN":

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from tilth.backends.sql import Tx
+from tilth.backends.sql import Tx, contains
 from tilth.core.clock import Millis
 from tilth.domains.models.queries import facts, logged, registry
 from tilth.domains.models.queries.life import version_life
@@ -33,7 +33,7 @@ def models_page(tx: Tx, project_id: str, *, search: str = "", limit: int = 100, 
     """Registered models, last changed first; search: part of a name, case ignored. limit at most 1,000."""
     conditions = [registered_model.c.project_id == project_id, registered_model.c.deleted_at.is_(None)]
     if search:
-        conditions.append(func.lower(registered_model.c.name).contains(search.lower(), autoescape=True))
+        conditions.append(contains(registered_model.c.name, search))
     rows = tx.all(
         select(*_MODEL)
         .where(*conditions)

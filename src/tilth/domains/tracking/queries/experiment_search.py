@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, bindparam, exists, func, not_, select
+from sqlalchemy import ColumnElement, bindparam, exists, not_, select
 
-from tilth.backends.sql import Hot, Row, Tx, hot
+from tilth.backends.sql import Hot, Row, Tx, hot, like
 from tilth.domains.tracking.rules.experiment_filters import ExperimentOrder, ExperimentTerm
 from tilth.domains.tracking.tables import experiment, experiment_tag
 
@@ -39,7 +39,7 @@ def experiments_page(
     offset: int,
 ) -> list[Row]:
     """Columns as of `experiment_numbered`. Newest number first among equals."""
-    wanted: list[Any] = [experiment.c.project_id == project_id, *(_term(term, tx.dialect) for term in terms)]
+    wanted: list[Any] = [experiment.c.project_id == project_id, *(_term(term) for term in terms)]
     if lifecycle != "all":
         alive = experiment.c.deleted_at.is_(None)
         wanted.append(alive if lifecycle == "active" else not_(alive))
@@ -63,18 +63,18 @@ def experiment_tags(tx: Tx, project_id: str, experiment_ids: Sequence[str]) -> d
     return tags
 
 
-def _term(term: ExperimentTerm, dialect: str) -> ColumnElement[bool]:
+def _term(term: ExperimentTerm) -> ColumnElement[bool]:
     if not term.is_tag:
-        return _compared(_FIELDS[term.key], term, dialect)
+        return _compared(_FIELDS[term.key], term)
     mine = (experiment_tag.c.experiment_id == experiment.c.id) & (experiment_tag.c.key == term.key)
     if term.operator == "IS NULL":
         return not_(exists().where(mine))
     if term.operator == "IS NOT NULL":
         return exists().where(mine)
-    return exists().where(mine, _compared(experiment_tag.c.value, term, dialect))
+    return exists().where(mine, _compared(experiment_tag.c.value, term))
 
 
-def _compared(column: Any, term: ExperimentTerm, dialect: str) -> ColumnElement[bool]:
+def _compared(column: Any, term: ExperimentTerm) -> ColumnElement[bool]:
     value: Any = term.value
     compared: Any
     match term.operator:
@@ -95,22 +95,7 @@ def _compared(column: Any, term: ExperimentTerm, dialect: str) -> ColumnElement[
         case "NOT IN":
             compared = column.not_in(list(value))
         case "ILIKE":
-            compared = func.lower(column).like(_pattern(value.lower()), escape=_ESCAPE)
-        case _ if dialect == "sqlite":
-            # Its LIKE does not tell upper from lower case.
-            compared = column.op("GLOB")(_glob(value))
+            compared = like(column, value, any_case=True)
         case _:
-            compared = column.like(_pattern(value), escape=_ESCAPE)
+            compared = like(column, value)
     return compared  # type: ignore[no-any-return]
-
-
-_ESCAPE = "\x01"
-"""The protocol knows no way to escape % and _, and a backslash must stand for itself."""
-
-
-def _pattern(text: str) -> str:
-    return text.replace(_ESCAPE, "")
-
-
-def _glob(pattern: str) -> str:
-    return "".join({"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"}.get(char, char) for char in pattern)

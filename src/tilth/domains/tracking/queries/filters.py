@@ -6,17 +6,16 @@ PostgreSQL: without regard to case means the letters A to Z, and a pattern knows
 
 from __future__ import annotations
 
-import string
 from collections.abc import Sequence
 from math import isfinite
 from typing import Any
 
-from sqlalchemy import Boolean, ColumnElement, Select, and_, cast, exists, func, literal, not_, or_, select
+from sqlalchemy import Boolean, ColumnElement, Select, and_, cast, exists, literal, not_, or_, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from tilth.backends.sql import Str
+from tilth.backends.sql import Str, contains, like
 from tilth.domains.tracking.rules.batches import PREFIX_CHARS
 from tilth.domains.tracking.rules.filters import ORDERED, Condition
 from tilth.domains.tracking.tables import experiment, metric_last, param, run, run_input, tag
@@ -39,7 +38,6 @@ _ATTRIBUTES: dict[str, Any] = {
     "ended": run.c.ended,
     "duration": (run.c.ended - run.c.started) / 1000.0,
 }
-_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
 def attribute(key: str) -> Any:
@@ -200,15 +198,15 @@ def _text(column: Any, condition: Condition) -> ColumnElement[bool]:
     compared: Any
     match condition.operator:
         case "~":
-            compared = func.lower(column).contains(lowered(text), autoescape=True)
+            compared = contains(column, text)
         case "!~":
-            compared = not_(func.lower(column).contains(lowered(text), autoescape=True))
+            compared = not_(contains(column, text))
         case "^=":
             compared = column.startswith(text, autoescape=True)
         case "like":
-            compared = column.like(text, escape=_unused(text))
+            compared = like(column, text)
         case "ilike":
-            compared = func.lower(column).like(lowered(text), escape=_unused(text))
+            compared = like(column, text, any_case=True)
         case "in":
             compared = column.in_(condition.values)
         case "not_in":
@@ -222,16 +220,6 @@ def _text(column: Any, condition: Condition) -> ColumnElement[bool]:
         case _:
             compared = column == text
     return compared  # type: ignore[no-any-return]
-
-
-def lowered(text: str) -> str:
-    """As SQL's lower() does on both databases: A to Z alone."""
-    return text.translate(_LOWER)
-
-
-def _unused(pattern: str) -> str:
-    """A character that the pattern lacks: PostgreSQL would else take a backslash for an escape."""
-    return next(mark for mark in map(chr, range(1, len(pattern) + 3)) if mark not in pattern and mark not in "%_")
 
 
 class _Opaque(FunctionElement[bool]):

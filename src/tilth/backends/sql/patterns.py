@@ -1,0 +1,35 @@
+"""LIKE and letters of any case, alike on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+import string
+from typing import Any
+
+from sqlalchemy import ColumnElement, func
+
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+
+
+def like(column: Any, pattern: str, *, any_case: bool = False) -> ColumnElement[bool]:
+    """`%` stands for any text, `_` for one character, all else for itself: there is no way to escape them."""
+    found: ColumnElement[bool]
+    if any_case:
+        found = func.lower(column).like(lowered(pattern), escape=_unused(pattern))
+    else:
+        found = column.like(pattern, escape=_unused(pattern))
+    return found
+
+
+def contains(column: Any, text: str) -> ColumnElement[bool]:
+    """Whether `text` stands anywhere in the column, in letters of any case."""
+    return func.lower(column).contains(lowered(text), autoescape=True)
+
+
+def lowered(text: str) -> str:
+    """As SQL's lower() does on both databases: A to Z alone."""
+    return text.translate(_LOWER)
+
+
+def _unused(pattern: str) -> str:
+    """A character that the pattern lacks: PostgreSQL would else take a backslash for an escape."""
+    return next(mark for mark in map(chr, range(1, len(pattern) + 3)) if mark not in pattern and mark not in "%_")
