@@ -1,5 +1,8 @@
-"""The two databases that one suite of behaviour runs over."""
+"""The two databases that one suite of behaviour runs over, and an S3 server on this machine."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,6 +13,8 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
 from tilth.backends.sql import Database, create_tables, open_database
+
+S3_KEYS = {"AWS_ACCESS_KEY_ID": "tester", "AWS_SECRET_ACCESS_KEY": "secret"}
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +39,23 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
         yield url.set(database=name).render_as_string(hide_password=False)
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
     engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """Address of an S3 server (moto) with the bucket `tilth-blobs`."""
+    with subprocess.Popen(
+        [sys.executable, str(Path(__file__).parent / "moto_child.py")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=os.environ | S3_KEYS,
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        yield f"http://127.0.0.1:{int(child.stdout.readline())}"
+        child.stdin.close()
 
 
 @pytest.fixture

@@ -2,17 +2,18 @@
 
 import asyncio
 import hashlib
-import os
 import subprocess
 import sys
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import obstore
 import pytest
+from tests.conformance.conftest import S3_KEYS
 
 from tilth.backends.blobs import open_blobs
 from tilth.backends.blobs.local import LocalBlobs
@@ -26,7 +27,6 @@ from tilth.core.ports import BlobDamaged, BlobMissing, Blobs, DigestMismatch, No
 
 HERE = Path(__file__).parent
 MIB = 1 << 20
-KEYS = {"AWS_ACCESS_KEY_ID": "tester", "AWS_SECRET_ACCESS_KEY": "secret"}
 ABSENT = content_address(b"never stored")
 
 
@@ -71,28 +71,11 @@ class Store:
             obstore.put(self.blobs._store, self.blobs._key(digest), data)
 
 
-@pytest.fixture(scope="session")
-def s3_server() -> Iterator[str]:
-    child = subprocess.Popen(
-        [sys.executable, str(HERE / "moto_child.py")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env=os.environ | KEYS,
-    )
-    assert child.stdin is not None
-    assert child.stdout is not None
-    with child:
-        yield f"http://127.0.0.1:{int(child.stdout.readline())}"
-        child.stdin.close()
-
-
 @pytest.fixture
-def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Store:
-    for name, value in KEYS.items():
+def s3(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Store:
+    for name, value in S3_KEYS.items():
         monkeypatch.setenv(name, value)
-    location = f"s3://tilth-blobs/team/{uuid.uuid4().hex}?endpoint={s3_server}&region=us-east-1"
+    location = f"s3://tilth-blobs/team/{uuid.uuid4().hex}?endpoint={s3_endpoint}&region=us-east-1"
     return Store(location, open_blobs(location))
 
 
@@ -248,6 +231,27 @@ def test_the_same_bytes_put_by_many_at_once_are_stored_once(store: Store) -> Non
     assert store.everything() == digests == {content_address(content(2 * MIB))}
 
 
+def test_a_signed_address_hands_out_one_blob_for_a_while_or_there_is_none(store: Store) -> None:
+    async def scene() -> str | None:
+        await put(store.blobs, b"0123456789")
+        return await store.blobs.signed_address(content_address(b"0123456789"), seconds=90)
+
+    address = asyncio.run(scene())
+    if isinstance(store.blobs, LocalBlobs):
+        assert address is None
+        return
+    assert address is not None
+    assert (content_address(b"0123456789") in address, "X-Amz-Expires=90&" in address) == (True, True)
+    assert httpx.get(address).content == b"0123456789"
+    part = httpx.get(address, headers={"range": "bytes=2-4"})
+    assert (part.status_code, part.content) == (206, b"234")
+
+
+def test_no_address_is_signed_for_what_is_no_digest(store: Store) -> None:
+    with pytest.raises(NotADigest):
+        asyncio.run(store.blobs.signed_address(Digest("../condemned"), seconds=90))
+
+
 def test_a_scan_shows_every_blob_in_order_of_digest(store: Store) -> None:
     async def scene() -> list[StoredBlob]:
         return [await put(store.blobs, b"blob %d" % number) for number in range(30)]
@@ -342,8 +346,8 @@ def test_a_put_is_not_acknowledged_while_the_same_bytes_are_being_deleted(s3: St
     asyncio.run(scene())
 
 
-def test_refused_credentials_a_missing_bucket_and_a_dead_endpoint_are_told_apart(s3_server: str, s3: Store) -> None:
-    missing = open_blobs(f"s3://no-such-bucket?endpoint={s3_server}&region=us-east-1")
+def test_refused_credentials_a_missing_bucket_and_a_dead_endpoint_are_told_apart(s3_endpoint: str, s3: Store) -> None:
+    missing = open_blobs(f"s3://no-such-bucket?endpoint={s3_endpoint}&region=us-east-1")
     with pytest.raises(StoreUnavailable, match="bucket does not exist"):
         asyncio.run(put(missing, b"x"))
     with pytest.raises(StoreUnavailable, match="bucket does not exist"):

@@ -86,6 +86,7 @@ def _state(system: System) -> dict[str, Any]:
         alerts.SEALER: system.sealer,
         alerts.RECEIVERS: system.receivers,
         "tilth_max_artifact_bytes": system.settings.max_artifact_bytes,
+        "tilth_signed_download_s": system.settings.signed_download_s,
         "tilth_heartbeat_timeout_s": system.settings.heartbeat_timeout_s,
         "tilth_trash_days": system.settings.trash_days,
     }

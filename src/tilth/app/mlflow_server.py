@@ -10,6 +10,7 @@ from litestar.response.base import ASGIResponse
 from tilth.backends.sql import Tx
 from tilth.domains.identity import queries as identity
 from tilth.guard import Access, Permission, get, mlflow_route
+from tilth.guard.files import signed_download_s
 from tilth.guard.routes import DEFAULT_WORKSPACE
 from tilth.wire.mlflow import Answer, MlflowError
 
@@ -22,7 +23,10 @@ class Features(Answer):
 
 
 class ServerInfo(Answer):
-    """What clients may try. multipart: parts of a large file go through Tilth itself, never to a store directly."""
+    """What clients may try. multipart_downloads_enabled: they ask for an address signed by the store before each download.
+
+    multipart_uploads_enabled stays False: parts go through Tilth like whole files, so only who asks for them gains from them.
+    """
 
     store_type: str
     workspaces_enabled: bool
@@ -62,14 +66,14 @@ def mlflow_version() -> ASGIResponse:
 
 
 @mlflow_route("GET", "/server-info", version="3.0", permission=Permission.PUBLIC)
-async def server_info(access: Access[None]) -> ServerInfo:
-    """Known before anybody signs in, as MLflow has it: it holds nothing of the installation."""
+async def server_info(access: Access[None], request: Request[Any, Any, Any]) -> ServerInfo:
+    """Known before anybody signs in, as MLflow has it: it tells no more of the installation than whether its store signs addresses."""
     return ServerInfo(
         store_type="SqlStore",
         workspaces_enabled=True,
         trace_archival_enabled=False,
         multipart_uploads_enabled=False,
-        multipart_downloads_enabled=False,
+        multipart_downloads_enabled=signed_download_s(request) > 0,
         presigned_upload_run_id_supported=False,
         presigned_upload_model_id_supported=False,
         features_enabled=Features(gateway=False),

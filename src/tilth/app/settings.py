@@ -23,6 +23,8 @@ from tilth.core.names import check_slug
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 MAX_PROCESSES = 64
+MAX_SIGNED_S = 900
+"""A signed address cannot be taken back, not even by revoking the token that asked for it."""
 OTHER_VARIABLES = frozenset(
     {"TILTH_HOME", "TILTH_URL", "TILTH_SERVE_URL", "TILTH_TOKEN", "TILTH_PROJECT", "TILTH_RUN_ID", "TILTH_DEBUG"}
 )
@@ -40,6 +42,7 @@ class Settings:
     host, port: where API and pages answer; port 0 takes a free one. serve_port: predictions. serve_workers: model-server processes,
     0 is one per core. control_processes: more than 1 needs PostgreSQL. database_url: `postgresql://...`, empty is SQLite in the home.
     blobs_location: `s3://bucket/prefix`, empty is `blobs/` in the home. max_artifact_bytes: largest file of a run or model.
+    signed_download_s: seconds for which addresses that the object store signs are good, 0 gives none out.
     grace_period_h: hours an unused blob is kept before it is collected, at least 1. heartbeat_timeout_s: silence after which a run is lost.
     trash_days: days that deleted runs and models can be restored; then they are gone for good.
     tls_cert, tls_key: PEM files. trusted_proxies: addresses or networks whose X-Forwarded-* headers are believed.
@@ -57,6 +60,7 @@ class Settings:
     database_url_file: str = ""
     blobs_location: str = ""
     max_artifact_bytes: int = 10_000_000_000
+    signed_download_s: int = 0
     grace_period_h: float = 24.0
     heartbeat_timeout_s: float = 60.0
     trash_days: int = 30
@@ -118,6 +122,7 @@ def check(settings: Settings) -> Settings:
     _bounded("serve_workers", settings.serve_workers, 0, MAX_PROCESSES)
     _bounded("control_processes", settings.control_processes, 1, MAX_PROCESSES)
     _bounded("max_artifact_bytes", settings.max_artifact_bytes, 1, 1 << 50)
+    _check_signed(settings)
     if settings.grace_period_h < 1:
         raise InvalidSettings(
             f"grace_period_h is {settings.grace_period_h}; it must be at least 1: uploads that are not in the database yet "
@@ -151,6 +156,15 @@ def _check_database(settings: Settings) -> None:
         raise InvalidSettings(
             f"control_processes is {settings.control_processes}, but only one process may write to SQLite; "
             "set database_url to a PostgreSQL database, or control_processes to 1"
+        )
+
+
+def _check_signed(settings: Settings) -> None:
+    _bounded("signed_download_s", settings.signed_download_s, 0, MAX_SIGNED_S)
+    if settings.signed_download_s and "://" not in settings.blobs_location.removeprefix("file://"):
+        raise InvalidSettings(
+            f"signed_download_s is {settings.signed_download_s}, but blobs_location is a folder, which signs no addresses; "
+            "set blobs_location to an object store, or leave signed_download_s out: downloads then go through Tilth"
         )
 
 

@@ -63,6 +63,13 @@ class Blobs(Protocol):
         """Raises BlobMissing."""
         ...
 
+    async def signed_address(self, digest: Digest, *, seconds: int) -> str | None:
+        """Where anybody can read the blob for so long without asking us again; whoever has the address has the bytes.
+
+        None where the store signs nothing. Tells nothing of whether the blob is there, and what is read there is not verified.
+        """
+        ...
+
     def scan(self) -> Iterator[StoredBlob]:
         """Every blob, in order of digest; for collection. Blocking: call it from a worker thread."""
         ...

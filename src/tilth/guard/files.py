@@ -25,6 +25,7 @@ UNCOMPRESSED = {"tilth_uncompressed": True}
 
 BLOBS = "tilth_blobs"
 MAX_BYTES = "tilth_max_artifact_bytes"
+SIGNED_S = "tilth_signed_download_s"
 DEFAULT_MAX_BYTES = 10_000_000_000
 PLAIN_BYTES = "application/octet-stream"
 
@@ -53,6 +54,11 @@ def announced(request: Asked) -> Digest | None:
 def max_file_bytes(request: Asked) -> int:
     """Bytes that one file may have."""
     return int(request.app.state.get(MAX_BYTES, DEFAULT_MAX_BYTES))
+
+
+def signed_download_s(request: Asked) -> int:
+    """Seconds for which an address signed by the store is good; 0: none is given out."""
+    return int(request.app.state.get(SIGNED_S, 0))
 
 
 def sent_type(request: Asked, path: str) -> str:

@@ -329,6 +329,13 @@ class Multipart(Answer):
     credentials: list[PartAddress] = field(default_factory=list)
 
 
+class SignedDownload(Answer):
+    """Reading it takes no headers: all that the store checks stands in the address."""
+
+    url: str
+    file_size: int | None = None
+
+
 class PresignedUpload(Asked):
     REQUIRED: ClassVar = ("path",)
     run_id: str | None = None

@@ -96,6 +96,10 @@ class LocalBlobs:
     async def stat(self, digest: Digest) -> StoredBlob:
         return await in_thread(partial(self._stat, digest))
 
+    async def signed_address(self, digest: Digest, *, seconds: int) -> str | None:
+        check_digest(digest)
+        return None
+
     def scan(self) -> Iterator[StoredBlob]:
         with _told(self._folder):
             for outer in _subfolders(self._folder):

@@ -20,6 +20,7 @@ import hashlib
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import timedelta
 from functools import lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -127,6 +128,12 @@ class ObjectBlobs:
         with self._told(digest):
             meta = await self._obstore.head_async(self._store, key)
         return StoredBlob(digest, meta["size"], _touched(meta))
+
+    async def signed_address(self, digest: Digest, *, seconds: int) -> str | None:
+        key = self._key(digest)
+        with self._told():
+            signed: str = await self._obstore.sign_async(self._store, "GET", key, timedelta(seconds=seconds))
+        return signed
 
     def scan(self) -> Iterator[StoredBlob]:
         with self._told():

@@ -53,13 +53,7 @@ async def upload(access: AccessTo[None], request: Asked) -> ASGIResponse:
 @mlflow_route("GET", ONE, service=SERVICE, permission=Permission.RUN_READ, raw=True, opt=UNCOMPRESSED)
 async def read_file(access: AccessTo[None], request: Asked) -> Response[Any]:
     """One file as an attachment; takes Range and If-None-Match."""
-    where = place_in_address(request)
-    check_file(where)
-    if isinstance(where, ModelPlace):
-        check(access.principal, Permission.MODEL_READ, access.project)
-    with about_place(where):
-        entry, kind = await access.read(lambda tx: _stored(tx, access.project.id, where))
-    return await download(request, entry, kind)
+    return await download(request, *await readable(access, place_in_address(request)))
 
 
 @mlflow_route("GET", "/artifacts", service=SERVICE, permission=Permission.RUN_READ)
@@ -141,6 +135,15 @@ def place_in_address(request: Asked, *, root: bool = False, before: bytes = _BEF
 def check_file(where: Place) -> None:
     if not where.path:
         raise invalid("Invalid path: name a file below `artifacts/`")
+
+
+async def readable(access: Access[None], where: Place) -> tuple[FileEntry, str]:
+    """The file and its media type, for whoever may read it. Raises MlflowError, Denied."""
+    check_file(where)
+    if isinstance(where, ModelPlace):
+        check(access.principal, Permission.MODEL_READ, access.project)
+    with about_place(where):
+        return await access.read(lambda tx: _stored(tx, access.project.id, where))
 
 
 async def check_open(access: Access[None], where: Place) -> None:

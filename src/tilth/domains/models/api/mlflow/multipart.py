@@ -20,13 +20,14 @@ from tilth.domains.models.api.mlflow.artifacts import (
     check_open,
     place_in_address,
     put_file,
+    readable,
 )
 from tilth.domains.models.api.mlflow.views import SCHEME
 from tilth.domains.models.rules.places import Place
 from tilth.domains.tracking.actions import uploads
 from tilth.domains.tracking.types import UnknownUpload
 from tilth.guard import AccessTo, Permission, json_answer, mlflow_route
-from tilth.guard.files import announced, blobs_of, max_file_bytes, type_of_name
+from tilth.guard.files import announced, blobs_of, max_file_bytes, signed_download_s, type_of_name
 from tilth.wire.mlflow import MlflowError, Nothing, invalid, missing
 from tilth.wire.mlflow_registry import (
     AbortMultipart,
@@ -36,6 +37,7 @@ from tilth.wire.mlflow_registry import (
     PartAddress,
     PresignedDownload,
     PresignedUpload,
+    SignedDownload,
 )
 from tilth.wire.uploads import MAX_PARTS, OpenUpload
 
@@ -120,8 +122,13 @@ async def abort_multipart(access: AccessTo[None], wanted: AbortMultipart) -> Not
 
 @mlflow_route("GET", "/presigned/{path:path}", service=SERVICE, permission=Permission.RUN_READ, raw=True)
 async def presigned(access: AccessTo[None], request: Asked) -> ASGIResponse:
-    """Stores here are read through Tilth alone, which streams and knows Range; MLflow's client then does so, too."""
-    place_in_address(request, before=b"/mlflow-artifacts/presigned")
+    """Where the store itself hands out the file. Else refused, in the words after which MLflow's client reads through Tilth."""
+    where, seconds = place_in_address(request, before=b"/mlflow-artifacts/presigned"), signed_download_s(request)
+    if seconds:
+        entry, _ = await readable(access, where)
+        address = await blobs_of(request).signed_address(entry.digest, seconds=seconds)
+        if address is not None:
+            return json_answer(SignedDownload(address, file_size=entry.size))
     raise MlflowError("NOT_IMPLEMENTED", "Multipart download is not supported for the current artifact repository")
 
 
