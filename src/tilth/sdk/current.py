@@ -81,7 +81,7 @@ def run(
         parent = parent or (_open[-1].id if _open and nested else None)
     taken_up = resume is None and given and not _open and parent is None and _not_taken_yet(given)
     if not me.is_first:
-        started = Run(target, _joined(target, me, given if taken_up else resume, rank_metrics), Sampler())
+        started = Run(target, _joined(me, given if taken_up else resume, rank_metrics), Sampler())
         return _opened(started, log_output)
     folder = capture.code_folder()
     found = capture.environment(folder)
@@ -224,7 +224,7 @@ def _stands(target: Connection, run_id: str) -> bool:
     return True
 
 
-def _joined(target: Connection, me: Rank, given: str | None, rank_metrics: bool) -> Begun:
+def _joined(me: Rank, given: str | None, rank_metrics: bool) -> Begun:
     """The run that rank 0 makes."""
     run_id = given or ranks.wait_for(ranks.meeting_place(os.environ, next(_count), os.getppid()), me.rank)
     return Begun(run_id, f"run {run_id[-8:]}", "", rank=me, rank_metrics=rank_metrics)

@@ -55,7 +55,8 @@ def nice_ticks(low: float, high: float, wanted: int = 4) -> list[float]:
     return [round(index * step, 12) for index in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def _span(values: Sequence[float], pad: float = 0.05) -> tuple[float, float]:
+def _span(values: Sequence[float]) -> tuple[float, float]:
+    """What an axis shows: the finite values and a twentieth more on each side."""
     finite = [min(max(value, -1e300), 1e300) for value in values if math.isfinite(value)]
     if not finite:
         return 0.0, 1.0
@@ -63,7 +64,8 @@ def _span(values: Sequence[float], pad: float = 0.05) -> tuple[float, float]:
     if high == low:
         slack = abs(high) * 0.1 or 1.0
         return low - slack, high + slack
-    return low - (high - low) * pad, high + (high - low) * pad
+    room = (high - low) * 0.05
+    return low - room, high + room
 
 
 def _svg(width: float, height: float, label: str, body: Sequence[str], css: str = "chart") -> Markup:
@@ -101,13 +103,6 @@ def thin(points: Sequence[tuple[float, float]], at_most: int) -> list[tuple[floa
         ends = {min(finite, key=lambda pair: pair[1][1])[0], max(finite, key=lambda pair: pair[1][1])[0]}
         kept.extend(indexed[position][1] for position in sorted(ends))
     return kept
-
-
-def sparkline(values: Sequence[float], label: str = "trend", width: int = 96, height: int = 22) -> Markup:
-    """A word-sized line without axes."""
-    points = thin([(float(index), value) for index, value in enumerate(values)], 60)
-    frame = Frame(1, 2, width - 2, height - 4, (0, max(len(values) - 1, 1)), _span(values, 0))
-    return _svg(width, height, label, [f'<path class="curve-line s1" d="{_path(frame, points)}"/>'], "spark")
 
 
 def curves(series: Sequence[Series], label: str, width: int = 420, height: int = 190) -> Markup:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from msgspec import Struct, field
+from msgspec import field
 
 from tilth.wire.mlflow import Answer, Asked, KeyValue, missing
 from tilth.wire.tracking import MetricPoint
@@ -320,12 +320,3 @@ class FileInfo(Answer):
 class Files(Answer):
     root_uri: str
     files: list[FileInfo] = field(default_factory=list)
-
-
-class LoggedModelDocument(Struct):
-    """What `log-model` brings as text: the model's own description."""
-
-    artifact_path: Any
-    flavors: dict[str, Any]
-    utc_time_created: Any
-    run_id: Any

@@ -118,7 +118,7 @@ def change(caller: Caller, do: str, named: dict[str, Any], **more: Any) -> None:
         done = api.call("POST", where, body)
     _tell(caller, DONE[do], done)
     if not caller.as_json and do in UNDO and done["runs"]:
-        click.echo(f"undo: {_undo(do, done['runs'], named)}", err=True)
+        click.echo(f"undo: {_undo(do, done['runs'])}", err=True)
 
 
 def _tell(caller: Caller, verb: str, result: dict[str, Any], err: bool = False) -> None:
@@ -135,7 +135,7 @@ def _count(ids: list[str]) -> str:
     return f"{len(ids):,} run{'' if len(ids) == 1 else 's'}"
 
 
-def _undo(do: str, ids: list[str], named: dict[str, Any]) -> str:
+def _undo(do: str, ids: list[str]) -> str:
     if len(ids) <= SHOWN_IDS:
         return f"tilth run {UNDO[do]} {' '.join(ids)}"
     return f"tilth run {UNDO[do]} with the ids that `--json` prints"

@@ -8,10 +8,8 @@ from tilth.domains.tracking.queries.known import keys_there_are, values_there_ar
 from tilth.domains.tracking.queries.metrics import latest_metrics, metric_histories, metric_keys, metric_summaries
 from tilth.domains.tracking.queries.runs import (
     children_of,
-    inputs_of,
     known_keys,
     params_of,
-    recent_runs,
     run_detail,
     run_info,
     run_infos,
@@ -29,7 +27,6 @@ __all__ = [
     "experiment_detail",
     "experiment_row",
     "experiments",
-    "inputs_of",
     "keys_there_are",
     "known_keys",
     "latest_metrics",
@@ -37,7 +34,6 @@ __all__ = [
     "metric_keys",
     "metric_summaries",
     "params_of",
-    "recent_runs",
     "rows_with_values",
     "run_detail",
     "run_groups",

@@ -31,9 +31,9 @@ def set_experiment_tags(tx: Tx, project_id: str, experiment_id: str, tags: dict[
 
 
 def delete_experiment_tag(tx: Tx, project_id: str, experiment_id: str, key: str) -> bool:
-    """Whether it was there. The experiment must be one of the project: its row was read before."""
-    mine = (experiment_tag.c.experiment_id == experiment_id) & (experiment_tag.c.key == key)
-    return bool(tx.run(delete(experiment_tag).where(mine)))
+    """Whether it was there."""
+    owner = select(experiment.c.id).where(experiment.c.project_id == project_id, experiment.c.id == experiment_id)
+    return bool(tx.run(delete(experiment_tag).where(experiment_tag.c.experiment_id.in_(owner), experiment_tag.c.key == key)))
 
 
 def change_runs_of_experiment(

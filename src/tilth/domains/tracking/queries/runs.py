@@ -71,11 +71,6 @@ def run_detail(tx: Tx, project_id: str, run_id: str) -> RunDetail | None:
     )
 
 
-def recent_runs(tx: Tx, project_id: str, limit: int = 10) -> list[RunInfo]:
-    alive = _infos(project_id).where(run.c.deleted_at.is_(None))
-    return [_info(row) for row in tx.all(alive.order_by(run.c.started.desc(), run.c.id.desc()).limit(limit))]
-
-
 def running_runs(tx: Tx, project_id: str, limit: int = 100) -> list[RunInfo]:
     alive = _infos(project_id).where(run.c.deleted_at.is_(None), run.c.status == "running")
     return [_info(row) for row in tx.all(alive.order_by(run.c.started.desc()).limit(limit))]

@@ -53,7 +53,7 @@ def change_upload(tx: Tx, project_id: str, upload_id: str, changes: dict[str, An
 
 
 def delete_upload(tx: Tx, project_id: str, upload_id: str) -> None:
-    tx.run(delete(upload_part).where(upload_part.c.upload_id == upload_id))
+    delete_parts(tx, project_id, upload_id)
     tx.run(delete(upload).where(upload.c.project_id == project_id, upload.c.id == upload_id))
 
 
@@ -75,8 +75,8 @@ def put_part(tx: Tx, project_id: str, upload_id: str, number: int, digest: str, 
 
 
 def delete_parts(tx: Tx, project_id: str, upload_id: str) -> None:
-    """As put_part."""
-    tx.run(delete(upload_part).where(upload_part.c.upload_id == upload_id))
+    owner = select(upload.c.id).where(upload.c.project_id == project_id, upload.c.id == upload_id)
+    tx.run(delete(upload_part).where(upload_part.c.upload_id.in_(owner)))
 
 
 def idle_uploads_across_projects(tx: Tx, before: Millis, limit: int = 100) -> list[Row]:
