@@ -100,6 +100,7 @@ class DatabaseGate:
             scopes=found.scopes if found.scopes is not None else SCOPES,
             bound_to=bound,
             by_cookie=kind == "session",
+            run_id=found.run_id,
             default_project=queries.project_ref(tx, home) if home is not None else None,
         )
 
@@ -132,6 +133,7 @@ class DatabaseGate:
             needs.org_role is not None and org_role < needs.org_role
         ):
             raise RoleTooLow(f"{permission} needs a higher role than you hold now; it was changed a moment ago")
+        tx.confined_to = principal.run_id
 
     def forget(self) -> None:
         self._principals.clear()

@@ -142,3 +142,21 @@ NEEDS: dict[Permission, Needs] = {
     Permission.WEBHOOK_MANAGE: Needs("manage", Role.MAINTAINER),
     Permission.PLANE_FETCH: Needs("plane"),
 }
+
+OF_RUNS = frozenset(
+    {
+        Permission.PUBLIC,
+        Permission.SIGNED_IN,
+        Permission.PROJECT_READ,
+        Permission.MEMBER_READ,
+        Permission.COMMENT_WRITE,
+        Permission.RUN_READ,
+        Permission.RUN_WRITE,
+        Permission.MODEL_READ,
+        Permission.MODEL_WRITE,
+        Permission.ALIAS_SET,
+        Permission.DEPLOYMENT_READ,
+        Permission.PREDICT,
+    }
+)
+"""What the token of a run may do at most: it goes to a program, and is printed in its logs sooner or later."""

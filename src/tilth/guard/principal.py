@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 from tilth.core.actors import Actor
 from tilth.core.errors import Denied, NotFound, Unauthenticated
 from tilth.core.ids import ProjectId
-from tilth.guard.permissions import NEEDS, OrgRole, Permission, Role, Scope
+from tilth.guard.permissions import NEEDS, OF_RUNS, OrgRole, Permission, Role, Scope
 
 T = TypeVar("T")
 
@@ -34,6 +34,10 @@ class RoleTooLow(Denied):
     """The caller is a member, but the permission asks for a higher role."""
 
 
+class NotForRuns(Denied):
+    """The token is a run's, and the permission is none that a run needs."""
+
+
 class ScopeMissing(Denied):
     """The token was made without the scope that the permission asks for."""
 
@@ -52,7 +56,8 @@ class Principal:
 
     roles: his role per project id. scopes: of his token, or all of them for a session.
     bound_to: the only project in which the credential is good, None for all of his. by_cookie: a browser session, whose changes
-    must come from our own pages. default_project: where a request that names no project goes.
+    must come from our own pages. default_project: where a request that names no project goes. run_id: the only run that the
+    credential may write, with its children; None for credentials that are no run's.
     """
 
     actor: Actor
@@ -62,6 +67,7 @@ class Principal:
     bound_to: ProjectId | None = None
     by_cookie: bool = False
     default_project: ProjectRef | None = None
+    run_id: str | None = None
 
     def role_in(self, project: ProjectId) -> Role | None:
         if self.bound_to is not None and self.bound_to != project:
@@ -136,6 +142,11 @@ def check(principal: Principal, permission: Permission, project: ProjectRef | No
         raise ScopeMissing(
             f"this token lacks the scope {needs.scope!r}, which {permission} needs; it has: {', '.join(sorted(principal.scopes))}. "
             "Make another with `tilth token create --scope`"
+        )
+    if principal.run_id is not None and permission not in OF_RUNS:
+        raise NotForRuns(
+            f"this is the token of run {principal.run_id}: it writes that run, its children and models, reads its project and "
+            f"predicts; {permission} takes a person's or a service account's token"
         )
     if needs.org_role is not None and (principal.org_role < needs.org_role or principal.bound_to is not None):
         raise RoleTooLow(

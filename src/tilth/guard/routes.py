@@ -20,11 +20,13 @@ from litestar.routes import HTTPRoute
 from litestar.status_codes import HTTP_204_NO_CONTENT
 from litestar.types import ASGIApp
 
+from tilth.core.clock import now
 from tilth.core.errors import Denied, NotFound
 from tilth.guard.access import Access
 from tilth.guard.permissions import NEEDS, Permission
 from tilth.guard.principal import ANONYMOUS, Gate, LoginRequired, Principal, ProjectRef, UnknownProject, check
 from tilth.guard.requests import credentials_of, refuse_cross_site
+from tilth.guard.tickets import SIGNER, TICKET_HEADER, TICKETS_FOR, holder_of, place_of
 
 L = TypeVar("L")
 Loader = Callable[[Any, str, Mapping[str, Any]], Any]
@@ -118,7 +120,7 @@ async def _admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRo
     if permission is Permission.PUBLIC:
         principal, project, loaded = ANONYMOUS, None, None
     else:
-        principal = await _authenticated(gate, connection)
+        principal = await _authenticated(gate, connection, handler)
         project = await _project(gate, connection, principal, handler)
         await _checked(gate, principal, permission, project, handler)
         loaded = await _loaded(state[DATABASE], handler.opt[LOADS], project, connection.path_params)
@@ -126,13 +128,27 @@ async def _admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRo
     connection.scope["state"][ACCESS] = access
 
 
-async def _authenticated(gate: Gate, connection: ASGIConnection[Any, Any, Any, Any]) -> Principal:
+async def _authenticated(gate: Gate, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> Principal:
+    ticket = connection.headers.get(TICKET_HEADER)
+    if ticket is not None and TICKETS_FOR in handler.opt:
+        return await _of_ticket(gate, connection, handler, ticket)
     credentials = credentials_of(connection)
     if credentials.token is None and credentials.session is None:
         raise LoginRequired
     principal = await gate.authenticate(credentials)
     if principal.by_cookie:
         refuse_cross_site(connection)
+    return principal
+
+
+async def _of_ticket(
+    gate: Gate, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler, ticket: str
+) -> Principal:
+    """Whom it stands for, if he still may what the route asks for: his token may be revoked, or his role lowered, since he got it."""
+    state, permission = connection.app.state, handler.opt[PERMISSION]
+    place, came_from = place_of(handler.opt[TICKETS_FOR], connection.path_params), credentials_of(connection).address
+    principal = holder_of(state[SIGNER], ticket, place, permission, address=came_from, at=now())
+    await state[DATABASE].read(lambda tx: gate.recheck(tx, principal, permission, principal.default_project))
     return principal
 
 

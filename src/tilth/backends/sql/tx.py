@@ -62,7 +62,7 @@ class Tx:
     A caught error leaves the transaction usable only inside `with tx.savepoint()`, since PostgreSQL gives up on the rest otherwise.
     """
 
-    __slots__ = ("_connection", "_cursor", "_driver", "_hurry", "dialect", "group", "own", "topics", "written")
+    __slots__ = ("_connection", "_cursor", "_driver", "_hurry", "confined_to", "dialect", "group", "own", "topics", "written")
 
     def __init__(
         self,
@@ -82,6 +82,8 @@ class Tx:
         self.written: Deferred | None = None
         """Rows of earlier jobs of the group that this job flushed: they wait again if this job fails."""
         self.topics: set[str] = set()
+        self.confined_to: str | None = None
+        """Id of the one thing that the caller may write, with what hangs below it; None: no such bound. The gate sets it."""
 
     def all(self, stmt: Executable | Hot, /, **params: Any) -> list[Row]:
         """Every row. Bound the statement with LIMIT: there is none here."""

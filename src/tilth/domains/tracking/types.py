@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, get_args
 
-from tilth.core.errors import Conflict, Invalid, NotFound, TooLarge
+from tilth.core.errors import Conflict, Denied, Invalid, NotFound, TooLarge
 from tilth.core.events import Event
 from tilth.wire.tracking import RunStatus
 
@@ -39,6 +39,15 @@ class UnknownMetric(NotFound):
 class UnknownArtifact(NotFound):
     def __init__(self, path: str, run_id: str) -> None:
         super().__init__(f"no artifact {path[:120]!r} in run {run_id}; list them at .../runs/{run_id}/artifacts")
+
+
+class NotOfThisRun(Denied):
+    """The token of a run was used to change what is not that run's."""
+
+    def __init__(self, own: str, other: str) -> None:
+        super().__init__(
+            f"this is the token of run {own}: it writes that run and its children, not {other}. Take a token of your own for it"
+        )
 
 
 class RunDeleted(Conflict):

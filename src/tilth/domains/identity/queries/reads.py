@@ -53,6 +53,7 @@ class CredentialRow:
     scopes: frozenset[Scope] | None
     project_id: str | None
     kind: str
+    run_id: str | None
 
 
 def credential_by_token(tx: Tx, sha256: str, now: Millis) -> CredentialRow | None:
@@ -73,7 +74,7 @@ _PRINCIPAL_COLUMNS = (
     principal.c.org_role,
 )
 _TOKEN = hot(
-    select(token.c.id, token.c.scopes, token.c.kind, token.c.project_id, *_PRINCIPAL_COLUMNS)
+    select(token.c.id, token.c.scopes, token.c.kind, token.c.project_id, token.c.run_id, *_PRINCIPAL_COLUMNS)
     .join(principal, principal.c.id == token.c.principal_id)
     .where(
         token.c.sha256 == bindparam("sha256"),
@@ -99,6 +100,7 @@ def _credential(row: Any, kind: str, scopes: frozenset[Scope] | None) -> Credent
         scopes=scopes,
         project_id=row.project_id if scopes is not None else None,
         kind=kind,
+        run_id=row.run_id if scopes is not None else None,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tilth.backends.sql import Tx
 from tilth.domains.models.rules.card import DataFact, RunFacts
 from tilth.domains.tracking import queries as tracking
-from tilth.domains.tracking.queries.hot import run_head
+from tilth.domains.tracking.queries.hot import head_to_write
 from tilth.domains.tracking.types import UnknownExperiment, UnknownRun
 from tilth.wire.tracking import Environment
 
@@ -19,7 +19,7 @@ def experiment_for(tx: Tx, project_id: str, run_id: str | None, experiment_id: s
         raise UnknownExperiment(experiment_id)
     if run_id is None:
         return experiment_id
-    head = run_head(tx, project_id, run_id)
+    head = head_to_write(tx, project_id, run_id)
     if head is None:
         raise UnknownRun(run_id)
     return experiment_id or str(head.experiment_id)

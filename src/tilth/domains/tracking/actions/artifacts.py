@@ -16,7 +16,7 @@ from tilth.wire.tracking import ArtifactEntry
 def check_writable(tx: Tx, project_id: ProjectId, run_id: str, path: str) -> None:
     """Before bytes are taken in: raises InvalidName, UnknownRun, RunDeleted, ArtifactClash."""
     check_artifact_path(path)
-    head = hot.run_head(tx, project_id, run_id)
+    head = hot.head_to_write(tx, project_id, run_id)
     if head is None:
         raise UnknownRun(run_id)
     if head.deleted_at is not None:

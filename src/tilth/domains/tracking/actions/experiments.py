@@ -12,7 +12,13 @@ from tilth.core.names import check_name
 from tilth.domains.audit.actions import record
 from tilth.domains.tracking.queries import changes, experiment_row
 from tilth.domains.tracking.rules.batches import check_tags
-from tilth.domains.tracking.types import DefaultExperimentStays, ExperimentDeleted, ExperimentExists, UnknownExperiment
+from tilth.domains.tracking.types import (
+    DefaultExperimentStays,
+    ExperimentDeleted,
+    ExperimentExists,
+    NotOfThisRun,
+    UnknownExperiment,
+)
 from tilth.wire.tracking import DEFAULT_EXPERIMENT, ExperimentUpdate
 
 MAX_EXPERIMENT_NAME_CHARS = 500
@@ -40,7 +46,7 @@ def create_experiment(tx: Tx, actor: Actor, project_id: ProjectId, name: str, ta
 
 def update_experiment(tx: Tx, actor: Actor, project_id: ProjectId, experiment_id: str, update: ExperimentUpdate) -> None:
     """Renames or tags. Raises UnknownExperiment, ExperimentDeleted, ExperimentExists, InvalidName."""
-    row = _alive(tx, project_id, experiment_id)
+    row = _changeable(tx, project_id, experiment_id)
     if update.name is not UNSET and update.name != row.name:
         check_name(update.name, "experiment", MAX_EXPERIMENT_NAME_CHARS)
         standing = experiment_row(tx, project_id, name=update.name)
@@ -58,7 +64,7 @@ def update_experiment(tx: Tx, actor: Actor, project_id: ProjectId, experiment_id
 
 def remove_experiment_tag(tx: Tx, actor: Actor, project_id: ProjectId, experiment_id: str, key: str) -> bool:
     """Whether the tag was there. Raises UnknownExperiment, ExperimentDeleted."""
-    _alive(tx, project_id, experiment_id)
+    _changeable(tx, project_id, experiment_id)
     if not changes.delete_experiment_tag(tx, project_id, experiment_id, key):
         return False
     record(tx, actor, "experiment.tagged", project_id=project_id, thing=experiment_id, detail={"removed": [key]})
@@ -100,6 +106,12 @@ def experiment_for_run(tx: Tx, actor: Actor, project_id: ProjectId, *, id: str |
     if standing.deleted_at is not None:
         raise ExperimentDeleted(wanted)
     return str(standing.id)
+
+
+def _changeable(tx: Tx, project_id: ProjectId, experiment_id: str) -> Row:
+    if tx.confined_to is not None:
+        raise NotOfThisRun(tx.confined_to, f"experiment {experiment_id}")
+    return _alive(tx, project_id, experiment_id)
 
 
 def _alive(tx: Tx, project_id: ProjectId, experiment_id: str) -> Row:

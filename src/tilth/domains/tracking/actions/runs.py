@@ -35,14 +35,15 @@ MAX_SOURCE_CHARS = 2000
 
 
 def create_run(tx: Tx, actor: Actor, project_id: ProjectId, wanted: RunCreate) -> str:
-    """Returns the id. A repeated request with the same chosen id makes one run.
+    """Returns the id. A repeated request with the same chosen id makes one run. What a run's token starts stands below that run.
 
     Raises InvalidBatch, InvalidName, RunIdTaken, UnknownExperiment, ExperimentDeleted, UnknownRun (the parent).
     """
     run_id = wanted.id or new_id()
     if wanted.id is not None and _is_repeated(tx, actor, project_id, wanted.id):
         return run_id
-    parent = _parent(tx, project_id, run_id, wanted.parent_run_id)
+    parent_run_id = wanted.parent_run_id or tx.confined_to
+    parent = _parent(tx, project_id, run_id, parent_run_id)
     check_params(wanted.params)
     check_tags(wanted.tags)
     _check_length("source", wanted.source, MAX_SOURCE_CHARS)
@@ -53,7 +54,7 @@ def create_run(tx: Tx, actor: Actor, project_id: ProjectId, wanted: RunCreate) -
         "experiment_id": experiment_for_run(tx, actor, project_id, id=_experiment_id(wanted, parent), name=wanted.experiment),
         "name": invented_name(run_id) if wanted.name is None else check_name(wanted.name, "run"),
         "status": wanted.status,
-        "parent_run_id": wanted.parent_run_id,
+        "parent_run_id": parent_run_id,
         "started": moment if wanted.started is None else check_moment("started", wanted.started),
         "ended": None,
         "user_id": actor.id,
@@ -181,7 +182,7 @@ def mark_lost(tx: Tx, before: Millis) -> int:
 
 
 def _alive(tx: Tx, project_id: ProjectId, run_id: str) -> Row:
-    head = hot.run_head(tx, project_id, run_id)
+    head = hot.head_to_write(tx, project_id, run_id)
     if head is None:
         raise UnknownRun(run_id)
     if head.deleted_at is not None:

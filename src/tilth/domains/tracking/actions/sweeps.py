@@ -14,7 +14,7 @@ from tilth.wire.sweeps import STOP_TAG, SweepView
 def stop_sweep(tx: Tx, actor: Actor, project_id: ProjectId, run_id: str) -> SweepView:
     """Leaves a wish that the program obeys within seconds. Raises UnknownSweep, RunDeleted, SweepIsOver."""
     found = sweeps.sweep_view(tx, project_id, run_id)
-    head = hot.run_head(tx, project_id, run_id)
+    head = hot.head_to_write(tx, project_id, run_id)
     if head is None:
         raise UnknownSweep(run_id)
     if head.deleted_at is not None:

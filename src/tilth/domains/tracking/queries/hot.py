@@ -15,6 +15,7 @@ from tilth.backends.sql import Hot, Row, Tx, hot, upsert
 from tilth.core.clock import Millis, now
 from tilth.domains.tracking.rules.batches import PREFIX_CHARS, as_number, fold_latest, number_of
 from tilth.domains.tracking.tables import metric_last, metric_point, param, run, run_input, run_model, run_writer, tag
+from tilth.domains.tracking.types import NotOfThisRun
 from tilth.wire.tracking import DatasetInput, MetricPoint
 
 
@@ -75,6 +76,14 @@ _sequence = count((now() << 20) | getrandbits(20))
 def run_head(tx: Tx, project_id: str, run_id: str) -> Row | None:
     """id, experiment_id, status, deleted_at, started of one run."""
     return tx.one(RUN_HEAD, project_id=project_id, run_id=run_id)
+
+
+def head_to_write(tx: Tx, project_id: str, run_id: str) -> Row | None:
+    """As `run_head`. Raises NotOfThisRun if the caller's token is that of another run, and no ancestor's."""
+    head = run_head(tx, project_id, run_id)
+    if head is not None and tx.confined_to is not None and not has_ancestor(tx, project_id, run_id, tx.confined_to):
+        raise NotOfThisRun(tx.confined_to, f"run {run_id}")
+    return head
 
 
 def is_new_batch(tx: Tx, run_id: str, writer: str, number: int) -> bool:
