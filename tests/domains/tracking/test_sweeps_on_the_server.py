@@ -75,6 +75,28 @@ def test_a_run_that_is_no_sweep_is_not_found_among_them(app_client):
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "unknown_sweep")
 
 
+@pytest.mark.parametrize("odd", ["²", "9" * 4500, '{"a":' + "[" * 2000 + "]" * 2000 + "}"])
+def test_tags_of_sweeps_that_say_nothing_sensible_are_nobodys_fault(app_client, odd):
+    sweep = begin(app_client)
+    trial(app_client, sweep, 1, 0.5, **{"tilth.sweep.trial": odd, "tilth.sweep.params": odd})
+    app_client.post(f"{RUNS}/{sweep}/log", json={"tags": {"tilth.sweep.runner": f"me {odd}"}})
+    [row] = app_client.get(f"{SWEEPS}/{sweep}/trials").json()["trials"]
+    assert (row["number"], row["params"], row["value"]) == (0, {}, 0.5)
+    assert app_client.get(f"{SWEEPS}/{sweep}").json()["state"] == "cut off"
+    app_client.post(f"{RUNS}/{sweep}/log", json={"tags": {"tilth.sweep": odd}})
+    assert app_client.get(f"{SWEEPS}/{sweep}").status_code == 404
+
+
+def test_a_sweep_tells_no_value_of_a_run_of_another_project(app_client):
+    assert app_client.post("/api/v1/projects", json={"name": "theirs"}).status_code == 201
+    theirs = "/api/v1/p/theirs/runs"
+    run = app_client.post(theirs, json={"name": "secret"}).json()["id"]
+    assert app_client.post(f"{theirs}/{run}/log", json={"metrics": [{"key": "auc", "value": 0.99}]}).status_code == 204
+    sweep = begin(app_client)
+    app_client.post(f"{RUNS}/{sweep}/log", json={"tags": {"tilth.sweep.best": run}})
+    assert app_client.get(f"{SWEEPS}/{sweep}").json()["best"] is None
+
+
 def test_the_pages_show_the_list_and_the_trials(app_client):
     assert "tilth.sweep(train" in app_client.get("/p/default/sweeps").text
     sweep = begin(app_client)

@@ -108,7 +108,7 @@ def _trials(project_id: str, sweep_id: str) -> list[Any]:
 
 def _trial(row: Row) -> TrialView:
     return TrialView(
-        number=int(row.number) if row.number.isdigit() else 0,
+        number=_whole(row.number),
         id=row.id,
         status=row.status,
         value=row.value,
@@ -123,7 +123,7 @@ def _trial(row: Row) -> TrialView:
 def _params(text: str | None) -> dict[str, Any]:
     try:
         return msgspec.json.decode(text or "{}", type=dict[str, Any])
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return {}  # Somebody else wrote the tag.
 
 
@@ -132,7 +132,7 @@ def _views(tx: Tx, project_id: str, rows: Sequence[Row]) -> list[SweepView]:
     tags = _tags(tx, ids)
     counts = _counts(tx, project_id, ids)
     views = [view for row in rows if (view := _view(row, tags.get(row.id, {}), counts.get(row.id))) is not None]
-    best = _values(tx, [(view.best_run_id, view.spec.metric) for view in views if view.best_run_id])
+    best = _values(tx, project_id, [(view.best_run_id, view.spec.metric) for view in views if view.best_run_id])
     for view in views:
         view.best = best.get((view.best_run_id, view.spec.metric))
     return views
@@ -141,7 +141,7 @@ def _views(tx: Tx, project_id: str, rows: Sequence[Row]) -> list[SweepView]:
 def _view(row: Row, tags: dict[str, str], counts: Row | None) -> SweepView | None:
     try:
         spec = msgspec.json.decode(row.spec, type=SweepSpec)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return None  # Somebody else wrote the tag.
     return SweepView(
         id=row.id,
@@ -163,9 +163,12 @@ def _view(row: Row, tags: dict[str, str], counts: Row | None) -> SweepView | Non
 def _state(tags: dict[str, str], moment: Millis) -> str:
     """As its runner says, unless the runner has died: its lease then is over."""
     state, lease = tags.get(STATE_TAG, "running"), tags.get(RUNNER_TAG, "").partition(" ")[2]
-    if state == "running" and not (lease.isdigit() and int(lease) > moment):
-        return "cut off"
-    return state
+    return "cut off" if state == "running" and _whole(lease) <= moment else state
+
+
+def _whole(text: str) -> int:
+    """The whole number that a tag says; 0 for anything else: tags are anybody's to write."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
 
 
 def _tags(tx: Tx, ids: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -192,8 +195,9 @@ def _counts(tx: Tx, project_id: str, ids: Sequence[str]) -> dict[str, Row]:
     return {row.parent_run_id: row for row in tx.all(statement.group_by(run.c.parent_run_id).limit(max(1, len(ids))))}
 
 
-def _values(tx: Tx, wanted: Sequence[tuple[str, str]]) -> dict[tuple[str, str], float | None]:
+def _values(tx: Tx, project_id: str, wanted: Sequence[tuple[str, str]]) -> dict[tuple[str, str], float | None]:
+    """Last values by run and key. Tags name the runs, so that they may be any: only those of the project are read."""
     runs, keys = sorted({run_id for run_id, _ in wanted}), sorted({key for _, key in wanted})
-    statement = select(metric_last.c.run_id, metric_last.c.key, metric_last.c.value)
-    statement = statement.where(metric_last.c.run_id.in_(runs), metric_last.c.key.in_(keys))
+    statement = select(metric_last.c.run_id, metric_last.c.key, metric_last.c.value).join(run, run.c.id == metric_last.c.run_id)
+    statement = statement.where(run.c.project_id == project_id, metric_last.c.run_id.in_(runs), metric_last.c.key.in_(keys))
     return {(row.run_id, row.key): row.value for row in tx.all(statement.limit(max(1, len(runs) * len(keys))))}
