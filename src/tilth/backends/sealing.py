@@ -1,6 +1,7 @@
-"""Secrets at rest: AES-256-GCM under a key that lives in the home, never in the database.
+"""Secrets at rest: AES-256-GCM under a key that lives in the home, never in the database; and signatures under a key made from it.
 
-Whoever reads only the database, or a copy of it, reads no secret. Source: NIST SP 800-38D (96-bit random nonces).
+Whoever reads only the database, or a copy of it, reads no secret. Source: NIST SP 800-38D (96-bit random nonces). What is only to be
+proven, not hidden, is signed (HMAC-SHA256, RFC 2104): random nonces are good for 2^32 texts, and callers make us sign as many as they like.
 """
 
 from __future__ import annotations
@@ -8,11 +9,15 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import hashlib
+import hmac
 import os
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from tilth.core.errors import Damaged
 from tilth.core.ids import new_id
@@ -26,10 +31,11 @@ class SecretUnreadable(Damaged):
 
 
 class Sealer:
-    """Seals and opens short texts. context: what the secret belongs to; a text sealed for one thing does not open for another."""
+    """Seals, opens and signs short texts. context: what the text belongs to; sealed or signed for one thing, it is no good for another."""
 
     def __init__(self, key: bytes) -> None:
         self._cipher = AESGCM(key)
+        self._signing_key = HKDF(SHA256(), KEY_BYTES, salt=None, info=b"tilth signatures").derive(key)
 
     def seal(self, secret: str, context: str) -> str:
         nonce = os.urandom(NONCE_BYTES)
@@ -45,6 +51,13 @@ class Sealer:
                 f"the secret of {context} does not open with the key of this home; restore keys/secrets.key with the home, "
                 "or set the secret anew"
             ) from error
+
+    def sign(self, text: str, context: str) -> str:
+        """64 hexadecimal digits, which only who has the key can make."""
+        return hmac.new(self._signing_key, f"{context}\0{text}".encode(), hashlib.sha256).hexdigest()
+
+    def has_signed(self, text: str, context: str, signature: str) -> bool:
+        return hmac.compare_digest(self.sign(text, context).encode(), signature.encode())
 
 
 def open_sealer(home: Path) -> Sealer:

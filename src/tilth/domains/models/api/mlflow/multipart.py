@@ -1,6 +1,6 @@
 """Large files in parts, and files that a store would hand out by itself, as MLflow's clients ask for them.
 
-A part goes to an address of ours with the credential that the caller came with, so it works on every store.
+A part goes to an address of ours with a ticket for that part alone, so it works on every store and no token stands in an answer.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from litestar import Request
 from litestar.response.base import ASGIResponse
 
 from tilth.backends.sql import Tx
+from tilth.core.clock import HOUR, Millis, now
 from tilth.core.names import InvalidName, check_artifact_path
 from tilth.domains.models.api.mlflow.artifacts import (
     SERVICE,
@@ -28,6 +29,7 @@ from tilth.domains.tracking.actions import uploads
 from tilth.domains.tracking.types import UnknownUpload
 from tilth.guard import AccessTo, Permission, json_answer, mlflow_route
 from tilth.guard.files import announced, blobs_of, max_file_bytes, signed_download_s, type_of_name
+from tilth.guard.tickets import SIGNER, TICKET_HEADER, TICKETS_FOR, issue, place_of
 from tilth.wire.mlflow import MlflowError, Nothing, invalid, missing
 from tilth.wire.mlflow_registry import (
     AbortMultipart,
@@ -42,7 +44,10 @@ from tilth.wire.mlflow_registry import (
 from tilth.wire.uploads import MAX_PARTS, OpenUpload
 
 MAX_EXPIRATION_S = 604_800
-_PASSED_ON = ("authorization", "x-mlflow-workspace")
+PART = "part {number} of upload {upload_id}"
+"""What a ticket is for."""
+TICKET_FOR = Millis(3 * HOUR)
+"""They are all made before the first part goes: the largest file (10 GB) takes so long at 1 MB/s. They end with the upload, too."""
 
 Asked = Request[Any, Any, Any]
 
@@ -56,9 +61,14 @@ async def create_multipart(access: AccessTo[None], request: Asked, wanted: Creat
     await check_open(access, where)
     most = max_file_bytes(request)
     opened = await access.write(lambda tx: uploads.open_upload(tx, access.actor, access.project.id, OpenUpload(), max_bytes=most))
-    headers = {name.title(): value for name in _PASSED_ON if (value := request.headers.get(name))}
-    address = _part_address(request, opened.id)
-    return Multipart(opened.id, [PartAddress(f"{address}/{n}", n, headers) for n in range(1, parts + 1)])
+    address, expires = _part_address(request, opened.id), Millis(now() + TICKET_FOR)
+
+    def part(number: int) -> PartAddress:
+        place = place_of(PART, {"upload_id": opened.id, "number": number})
+        ticket = issue(request.app.state[SIGNER], access.actor, access.project, place, expires=expires)
+        return PartAddress(f"{address}/{number}", number, {TICKET_HEADER: ticket})
+
+    return Multipart(opened.id, [part(number) for number in range(1, parts + 1)])
 
 
 @mlflow_route(
@@ -68,9 +78,10 @@ async def create_multipart(access: AccessTo[None], request: Asked, wanted: Creat
     permission=Permission.RUN_WRITE,
     raw=True,
     request_max_body_size=None,
+    opt={TICKETS_FOR: PART},
 )
 async def put_part(access: AccessTo[None], request: Asked) -> ASGIResponse:
-    """The raw bytes of one part. Only who opened the upload may send them."""
+    """The raw bytes of one part, from who opened the upload or with the ticket that he got for it."""
     project, upload_id, number = access.project.id, request.path_params["upload_id"], request.path_params["number"]
     most = max_file_bytes(request)
     await access.read(lambda tx: uploads.check_part(tx, access.actor, project, upload_id, number))
