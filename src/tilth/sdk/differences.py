@@ -19,7 +19,7 @@ _SYSTEM = "system/"
 
 class NothingToCompare(Invalid):
     def __init__(self, given: int) -> None:
-        super().__init__(f"{given} runs were given; compare 2 to {MAX_RUNS} of them")
+        super().__init__(f"{given} run{'' if given == 1 else 's'} given; compare 2 to {MAX_RUNS} of them")
 
 
 @dataclass(frozen=True)

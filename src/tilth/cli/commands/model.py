@@ -21,7 +21,7 @@ def list_models(caller: Caller, limit: int) -> None:
     """List the registered models."""
     with Api(caller.target()) as api:
         rows = list(api.rows(api.in_project("models"), "models", limit))
-    caller.show_rows(rows, MODEL_COLUMNS, "no models; `tilth.log_model(model, name=..., register=...)` makes one")
+    caller.show_rows(rows, MODEL_COLUMNS, "no models; `tilth.log_model(model, name=...)` makes one")
 
 
 @model.command("show", epilog="\b\nExample:\n  tilth model show flight-delay\n")
@@ -29,6 +29,8 @@ def list_models(caller: Caller, limit: int) -> None:
 @shared()
 def show_model(caller: Caller, name: str) -> None:
     """Show a model and its versions, newest first."""
+    if "/" in name or "@" in name:
+        raise click.UsageError(f"{name!r} names a version; name the model alone. `tilth model card {name}` shows one version")
     with Api(caller.target()) as api:
         found = api.get(api.in_project("models", name))
     if caller.as_json:

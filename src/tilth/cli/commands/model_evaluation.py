@@ -87,15 +87,20 @@ def evaluations(caller: Caller, reference: str, limit: int) -> None:
     caller.show_rows(rows, EVALUATION_COLUMNS, f"not evaluated yet: tilth model evaluate {reference} DATA --target COLUMN")
 
 
-@model.command("diff", epilog="\b\nExample:\n  tilth model diff flight-delay 3 4\n")
-@click.argument("name")
-@click.argument("a", type=click.IntRange(1, 1 << 31))
-@click.argument("b", type=click.IntRange(1, 1 << 31))
+@model.command(
+    "diff",
+    epilog="\b\nExamples:\n  tilth model diff flight-delay/3 flight-delay/4\n  tilth model diff flight-delay@champion flight-delay/4\n",
+)
+@click.argument("first")
+@click.argument("second")
 @click.option("--all", "everything", is_flag=True, help="Show what is equal, too.")
 @options()
-def diff(caller: Caller, name: str, a: int, b: int, everything: bool) -> None:
-    """Show what is different between versions A and B of the model NAME."""
+def diff(caller: Caller, first: str, second: str, everything: bool) -> None:
+    """Show what is different between the versions FIRST and SECOND of one model."""
     with Api(caller.target()) as api:
+        (name, a), (other, b) = parse_version(api, first), parse_version(api, second)
+        if name != other:
+            raise click.UsageError(f"{first} and {second} are of two models; name two versions of one")
         found = api.get(api.in_project("models", name, "diff"), a=a, b=b)
     if caller.as_json:
         caller.show_record(found)
@@ -122,16 +127,16 @@ def _measured(row: dict[str, Any], a: int, b: int) -> tuple[Any, ...]:
 
 @model.command(
     "card",
-    epilog="\b\nExamples:\n  tilth model card flight-delay 3\n  tilth model card flight-delay 3 --format html --out card.html\n",
+    epilog="\b\nExamples:\n  tilth model card flight-delay@champion\n  tilth model card flight-delay/3 --format html --out card.html\n",
 )
-@click.argument("name")
-@click.argument("version", type=click.IntRange(1, 1 << 31))
+@click.argument("reference")
 @click.option("--format", "form", type=click.Choice(list(CARD_FILES)), default="md", show_default=True, help="Which form.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file instead of the terminal.")
 @options()
-def card(caller: Caller, name: str, version: int, form: str, out: Path | None) -> None:
-    """Print the model card: Markdown with Hugging Face front matter, one HTML file, or JSON."""
+def card(caller: Caller, reference: str, form: str, out: Path | None) -> None:
+    """Print the card of the version REFERENCE: Markdown with Hugging Face front matter, one HTML file, or JSON."""
     with Api(caller.target()) as api:
+        name, version = parse_version(api, reference)
         path = api.in_project("models", name, "versions", str(version), CARD_FILES[form])
         if form == "html":
             project = quote(api.target.project, safe="")

@@ -38,7 +38,10 @@ def list_rules(caller: Caller) -> None:
     """List the rules of the project."""
     with Api(caller.target()) as api:
         found = api.get(api.in_project("retention"))
-    caller.show_rows(found["rules"], ("id", "action", "after_days", "filter", "creator", "created"), "no retention rules")
+    columns = ("id", "action", "after_days", "filter", "creator", "created")
+    caller.show_rows(
+        found["rules"], columns, "no retention rules: runs stay; `tilth retention add --help` shows what one looks like"
+    )
     if not caller.as_json:
         click.echo(f"deleted things stay in the trash for {found['trash_days']} days", err=True)
 

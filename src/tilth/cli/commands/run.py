@@ -16,7 +16,9 @@ from tilth.cli.rows import csv_of
 COLUMNS = ("id", "name", "experiment", "status", "started", "ended", "user_name")
 
 
-@click.group(epilog="\b\nExamples:\n  tilth run list\n  tilth run list --experiment flights --metric auc\n  tilth run show ID\n")
+@click.group(
+    epilog="\b\nExamples:\n  tilth run list\n  tilth run list --experiment flights --metric auc\n  tilth run show RUN_ID\n"
+)
 def run() -> None:
     """Runs: what was tried, with which settings, and what came of it."""
 
@@ -76,7 +78,9 @@ def list_runs(
         click.echo(csv_of([_told(row) for row in rows], [*COLUMNS, *columns] if columns else None), nl=False)
         return
     shown = rows if caller.as_json else [_flat(row) for row in rows]
-    caller.show_rows(shown, (*COLUMNS, *metrics, *params, *named), "no runs; `tilth exec -- python train.py` makes one")
+    chosen = experiment or filter_ or archived or deleted
+    empty = "no run is like that; `tilth run list` shows all" if chosen else "no runs; `tilth exec -- python train.py` makes one"
+    caller.show_rows(shown, (*COLUMNS, *metrics, *params, *named), empty)
 
 
 @run.command("show", epilog="\b\nExample:\n  tilth run show RUN_ID --json\n")

@@ -54,15 +54,15 @@ def create_user(caller: Caller, name: str, service: bool, org_role: str) -> None
     with Api(caller.target()) as api:
         made = api.call("POST", f"{API}/users", {"name": name, "kind": kind, "org_role": org_role})
         link = None if service else _link(api, name)
-    then = f"`tilth project member set {name} ROLE` lets {name} into a project"
+    if link is None:
+        caller.done(f"created {_kind(kind)} {name}", made)
+    else:
+        _hand_over(caller, f"created {_kind(kind)} {name}", name, link, made)
+    then = f"`tilth project member set {name} ROLE --project PROJECT` lets {name} into a project"
     if service:
         then += f", `tilth token create TOKEN_NAME --for {name}` makes credentials"
     if not caller.as_json:
         click.echo(f"next: {then}", err=True)
-    if link is None:
-        caller.done(f"created {_kind(kind)} {name}", made)
-        return
-    _hand_over(caller, f"created {_kind(kind)} {name}", name, link, made)
 
 
 @user.command("reset", epilog="\b\nExample:\n  tilth user reset ada\n")

@@ -62,7 +62,7 @@ async def diff_page(
         parts=_parts(found),
         swap_url=with_query(base, a=b, b=a),
         snippets=[
-            ("CLI", shown_command("tilth", "model", "diff", name, str(a), str(b), "--project", project.name)),
+            ("CLI", shown_command("tilth", "model", "diff", f"{name}/{a}", f"{name}/{b}", "--project", project.name)),
             ("curl", curl(with_query(f"{base.replace('/p/', '/api/v1/p/', 1)}", a=a, b=b))),
         ],
     )

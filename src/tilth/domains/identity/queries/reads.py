@@ -187,7 +187,7 @@ def principal_named(tx: Tx, name: str) -> PrincipalRecord:
     """Raises NoSuchPrincipal."""
     row = tx.one(select(*_PRINCIPAL).where(principal.c.name == name))
     if row is None:
-        raise NoSuchPrincipal(f"no user or service account {name[:80]!r}; an organisation admin sees them at GET /api/v1/users")
+        raise NoSuchPrincipal(f"no user or service account {name[:80]!r}; `tilth user list` shows them to admins")
     return _principal(row)
 
 
