@@ -35,7 +35,9 @@ class Seen(HTMLParser):
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         own = dict(attributes)
-        if tag in ("iframe", "object", "embed", "base", "style") or (
+        # An HTML file is shown without the rights of the page around it: no origin, no forms, no windows.
+        boxed = tag == "iframe" and own.get("sandbox") == "allow-scripts" and (own.get("src") or "").startswith("/p/")
+        if (tag in ("iframe", "object", "embed", "base", "style") and not boxed) or (
             tag == "script" and not (own.get("src") or "").startswith("/static/")
         ):
             self.bad.append(f"<{tag} {own}>")
@@ -200,8 +202,9 @@ def test_commands_offered_for_copying_keep_every_name_one_word(poisoned):
     evil_filter = "x'; touch pwned; '$(id)`id`"
     pages = [f"/p/poisoned{model}", f"/p/poisoned{model}/versions/1", "/p/poisoned/deployments/live", f"/p/poisoned/runs/{run}"]
     texts = [client.get(address).text for address in pages] + [client.get("/p/poisoned/runs", params={"q": evil_filter}).text]
-    commands = [command for text in texts for command in Seen(text).commands]
-    assert len(commands) == len(texts)
+    offered = [Seen(text).commands for text in texts]
+    assert all(offered), "a page offers none"
+    commands = [command for commands in offered for command in commands]
     for command in commands:
         words = shlex.split(command)
         assert words[0] == "tilth"

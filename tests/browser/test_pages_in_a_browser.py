@@ -72,7 +72,7 @@ def test_the_filter_narrows_the_table_and_stays_in_the_address(tab):
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile(r"q=auc"))
     expect(page.locator("#runs tbody tr")).to_have_count(1)
-    assert page.locator("#runs tbody").inner_text().startswith("finished-well")
+    assert page.locator("#runs tbody").inner_text().strip().startswith("finished-well")
     page.reload()
     assert page.locator("#runs tbody tr").count() == 1
 

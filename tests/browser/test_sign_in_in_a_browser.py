@@ -130,6 +130,7 @@ def test_a_comment_tells_the_member_it_names(browser_at, place):
     owner.get_by_label("User or service account").fill("eve")
     owner.get_by_role("button", name="Add").click()
     expect(owner.locator("table.rows")).to_contain_text("eve")
+    owner.wait_for_load_state()
     owner.goto(f"{place.url}/p/default/settings")
     owner.get_by_label("May", exact=True).fill("eve")
     owner.get_by_label("do this").select_option("run.write")

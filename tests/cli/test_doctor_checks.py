@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import sqlite3
 from pathlib import Path
@@ -106,7 +107,7 @@ def test_a_taken_port_names_its_holder(tmp_path: Path) -> None:
         settings = load_settings(tmp_path, {}, {"port": taken.getsockname()[1], "serve_port": 0})
         port, serve_port = check_ports(settings)
     assert port.condition == "broken"
-    assert "pytest" in port.found
+    assert f"process {os.getpid()}" in port.found
     assert serve_port.condition == "ok"
 
 
