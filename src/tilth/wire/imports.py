@@ -143,12 +143,16 @@ class ImportModel(Request):
 
 
 class ImportedModelVersions(Struct):
-    """versions, aliases: those that were added now. same: versions that were here already and are the same; others: that are not."""
+    """versions, aliases: those that were added now. same: versions that were here already and are the same; others: that are not.
+
+    refused: aliases that gates or a missing approval keep out.
+    """
 
     versions: list[int]
     aliases: list[str]
     same: list[int]
     others: list[int]
+    refused: list[str] = []
 
 
 class ExportedRuns(Struct):

@@ -24,8 +24,11 @@ MAX_URL_CHARS = 2000
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-# Global by the book, but they carry an IPv4 address within them, which may be a private one.
-_DISGUISED = tuple(ipaddress.ip_network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32"))
+# Global by the book, but they carry an IPv4 address within them, which may be a private one; the last is IPv6's old private range.
+_DISGUISED = tuple(
+    ipaddress.ip_network(text)
+    for text in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96", "::ffff:0:0:0/96", "fec0::/10")
+)
 
 
 class AddressRefused(Invalid):

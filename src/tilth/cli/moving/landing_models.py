@@ -109,6 +109,9 @@ def _land_model(
     tally.found("models")
     tally.found("versions", len(landed.versions) + len(landed.same))
     tally.missing += [f"model {model.name!r}: another version {number} is here already" for number in landed.others]
+    tally.missing += [
+        f"model {model.name!r}: its gates or a missing approval keep out the alias {alias}" for alias in landed.refused
+    ]
 
 
 def _made_of(

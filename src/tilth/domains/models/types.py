@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from tilth.core.errors import Conflict, Damaged, Invalid, NotFound
+from tilth.core.errors import Conflict, Damaged, Denied, Invalid, NotFound
 from tilth.core.events import Event
 
 LoggedModelStatus = Literal["pending", "ready", "failed"]
@@ -98,7 +98,7 @@ class UnknownLoggedModel(NotFound):
 
 class UnknownModel(NotFound):
     def __init__(self, name: str) -> None:
-        super().__init__(f"no model {name[:80]!r} in this project; the Models page and GET .../models list what is registered")
+        super().__init__(f"no model {name[:80]!r} in this project; `tilth model list` and the page Models show those there are")
 
 
 class UnknownVersion(NotFound):
@@ -247,6 +247,16 @@ class OwnApproval(Conflict):
         super().__init__(
             f"{who} {did} version {version} of {model!r} and may not decide about it: ask another maintainer, or let an owner "
             f"say `tilth model policy {model} --no-separate-duties`"
+        )
+
+
+class GuardedName(Denied):
+    """A name that gates or a policy guard was to be given up, and would have been free for a model without them."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"model {model!r} has gates or a policy of its own, which would not hold for the next model of that name: let an owner "
+            "rename or delete it"
         )
 
 

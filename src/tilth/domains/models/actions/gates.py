@@ -16,7 +16,7 @@ from tilth.domains.models.queries import gates, registry
 from tilth.domains.models.queries.registry import RegisteredModel
 from tilth.domains.models.rules import naming
 from tilth.domains.models.rules.gates import Beats, parse_gate
-from tilth.domains.models.types import GateExists, GateFailed, NotApproved, ReasonMissing, TooManyGates
+from tilth.domains.models.types import GateExists, GateFailed, GuardedName, NotApproved, ReasonMissing, TooManyGates
 from tilth.wire.evaluations import AddGate, GateCheck, GateView, Policy, Verdict
 
 Cause = Literal["evaluated", "asked", "alias"]
@@ -129,6 +129,21 @@ def admit_to_alias(tx: Tx, actor: Actor, model: RegisteredModel, version: int, a
             override_reason=override_reason or "",
             approved=not unapproved,
         )
+
+
+def check_name_given_up(tx: Tx, model: RegisteredModel, may_loosen: bool) -> None:
+    """Another model may take the name, and starts without gates. may_loosen: the caller may remove them. Raises GuardedName."""
+    if not may_loosen and (gates.gates_of(tx, model) or gates.policy_of(tx, model).of == "model"):
+        raise GuardedName(model.name)
+
+
+def judge_imported_alias(tx: Tx, actor: Actor, model: RegisteredModel, version: int, alias: str) -> bool:
+    """Whether gates and approvals let an alias in that comes from elsewhere."""
+    try:
+        admit_to_alias(tx, actor, model, version, alias, None)
+    except (GateFailed, NotApproved):
+        return False
+    return True
 
 
 def check_reason(reason: str) -> str:

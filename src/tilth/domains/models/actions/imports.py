@@ -11,6 +11,7 @@ from tilth.core.errors import Invalid
 from tilth.core.ids import ProjectId
 from tilth.core.names import check_name
 from tilth.domains.audit.actions import record
+from tilth.domains.models.actions.gates import judge_imported_alias
 from tilth.domains.models.actions.registry import create_model
 from tilth.domains.models.queries import facts, imports, logged, registry
 from tilth.domains.models.queries.registry import RegisteredModel
@@ -71,7 +72,8 @@ def import_logged_model(tx: Tx, actor: Actor, project_id: ProjectId, wanted: Imp
 
 
 def import_model(tx: Tx, actor: Actor, project_id: ProjectId, wanted: ImportModel) -> ImportedModelVersions:
-    """Adds the versions and aliases that are missing. Gates and approvals of this project do not judge what was promoted elsewhere.
+    """Adds the versions and aliases that are missing. An alias goes where the gates and approvals of this project let it, wherever the
+    version was promoted before.
 
     Raises InvalidImport, Invalid, UnknownLoggedModel.
     """
@@ -86,17 +88,18 @@ def import_model(tx: Tx, actor: Actor, project_id: ProjectId, wanted: ImportMode
     added = [version for version in wanted.versions if version.version not in present]
     for version in added:
         _insert(tx, actor, model, version)
-    aliases = _add_aliases(tx, model, wanted.aliases, {*present, *(version.version for version in added)})
+    here = {*present, *(version.version for version in added)}
+    aliases, refused = _add_aliases(tx, actor, model, {a: v for a, v in wanted.aliases.items() if v in here})
     if added or aliases:
         numbers = [version.version for version in added]
         highest = max([model.last_version, *numbers])
         registry.update_model(tx, model, last_version=highest, updated=now())
         detail = {"versions": numbers, "aliases": aliases}
         record(tx, actor, "model.imported", project_id=project_id, thing=wanted.name, detail=detail)
-    here = [version for version in wanted.versions if version.version in present]
-    same = [version.version for version in here if present[version.version] == version.created]
-    others = [version.version for version in here if present[version.version] != version.created]
-    return ImportedModelVersions([version.version for version in added], aliases, same, others)
+    known = [version for version in wanted.versions if version.version in present]
+    same = [version.version for version in known if present[version.version] == version.created]
+    others = [version.version for version in known if present[version.version] != version.created]
+    return ImportedModelVersions([version.version for version in added], aliases, same, others, refused)
 
 
 def _insert(tx: Tx, actor: Actor, model: RegisteredModel, wanted: ImportVersion) -> None:
@@ -128,12 +131,19 @@ def _insert(tx: Tx, actor: Actor, model: RegisteredModel, wanted: ImportVersion)
     registry.change_tags(tx, model, wanted.version, dict(naming.check_tags(wanted.tags)))
 
 
-def _add_aliases(tx: Tx, model: RegisteredModel, aliases: dict[str, int], present: set[int]) -> list[str]:
+def _add_aliases(tx: Tx, actor: Actor, model: RegisteredModel, aliases: dict[str, int]) -> tuple[list[str], list[str]]:
+    """Those that were missing: (set now, kept out by gates or a missing approval)."""
     standing = registry.aliases_of(tx, model)
-    added = [alias for alias, version in aliases.items() if alias not in standing and version in present]
-    for alias in added:
-        registry.put_alias(tx, model, naming.check_alias(alias), aliases[alias], now())
-    return added
+    added, refused = [], []
+    for alias, version in aliases.items():
+        if naming.check_alias(alias) in standing:
+            continue
+        if not judge_imported_alias(tx, actor, model, version, alias):
+            refused.append(alias)
+            continue
+        registry.put_alias(tx, model, alias, version, now())
+        added.append(alias)
+    return added, refused
 
 
 def _moment(at: int) -> int:

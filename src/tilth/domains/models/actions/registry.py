@@ -7,6 +7,7 @@ from tilth.core.actors import Actor
 from tilth.core.clock import now
 from tilth.core.ids import ProjectId, new_id
 from tilth.domains.audit.actions import record
+from tilth.domains.models.actions.gates import check_name_given_up
 from tilth.domains.models.queries import logged, registry
 from tilth.domains.models.queries.registry import RegisteredModel
 from tilth.domains.models.rules import card as card_rules
@@ -53,12 +54,17 @@ def change_model(
     new_name: str | None = None,
     description: str | None = None,
     tags: dict[str, str | None] | None = None,
+    may_loosen: bool = False,
 ) -> RegisteredModel:
-    """Renames, describes, tags. A model that is deployed keeps its name. Raises UnknownModel, ModelExists, VersionInUse, Invalid."""
+    """Renames, describes, tags. A model that is deployed keeps its name. may_loosen: the caller may remove gates.
+
+    Raises UnknownModel, ModelExists, VersionInUse, GuardedName, Invalid.
+    """
     model = registry.model_by_name(tx, project_id, name, lock=True)
     detail: dict[str, object] = {}
     if new_name is not None and new_name != name:
         _check_rename(tx, model, new_name)
+        check_name_given_up(tx, model, may_loosen)
         at = now()
         registry.update_model(tx, model, name=new_name, updated=at)
         registry.touch_versions(tx, model, at)
@@ -153,9 +159,13 @@ def restore_version(tx: Tx, actor: Actor, project_id: ProjectId, name: str, vers
     record(tx, actor, "model_version.restored", project_id=project_id, thing=f"{name}/{version}")
 
 
-def delete_model(tx: Tx, actor: Actor, project_id: ProjectId, name: str) -> None:
-    """Hides a model with its versions and frees its name; `restore_model` brings it back. Raises VersionInUse while it is served."""
+def delete_model(tx: Tx, actor: Actor, project_id: ProjectId, name: str, *, may_loosen: bool) -> None:
+    """Hides a model with its versions and frees its name; `restore_model` brings it back. may_loosen: the caller may remove gates.
+
+    Raises UnknownModel, GuardedName, VersionInUse while it is served.
+    """
     model = registry.model_by_name(tx, project_id, name, lock=True)
+    check_name_given_up(tx, model, may_loosen)
     _refuse_in_use(tx, model, None)
     registry.update_model(tx, model, deleted_at=now())
     record(tx, actor, "model.deleted", project_id=project_id, thing=name)

@@ -63,10 +63,18 @@ async def read_model(
 @patch(MODEL, permission=Permission.MODEL_WRITE)
 async def change_model(access: AccessTo[None], name: FromPath[str], data: JSONBody[ChangeModel]) -> ModelView:
     project_id = access.project.id
+    may_loosen = access.principal.may(Permission.GATE_RELAX, project_id)
 
     def write(tx: Tx) -> ModelView:
         model = actions.change_model(
-            tx, access.actor, project_id, name, new_name=data.name, description=data.description, tags=data.tags
+            tx,
+            access.actor,
+            project_id,
+            name,
+            new_name=data.name,
+            description=data.description,
+            tags=data.tags,
+            may_loosen=may_loosen,
         )
         return queries.model_view(tx, project_id, model.name)
 
@@ -76,7 +84,8 @@ async def change_model(access: AccessTo[None], name: FromPath[str], data: JSONBo
 @delete(MODEL, permission=Permission.MODEL_DELETE)
 async def delete_model(access: AccessTo[None], name: FromPath[str]) -> None:
     """Hides it; POST .../restore brings it back."""
-    await access.write(lambda tx: actions.delete_model(tx, access.actor, access.project.id, name))
+    may_loosen = access.principal.may(Permission.GATE_RELAX, access.project.id)
+    await access.write(lambda tx: actions.delete_model(tx, access.actor, access.project.id, name, may_loosen=may_loosen))
 
 
 @post(MODEL + "/restore", permission=Permission.MODEL_DELETE, status_code=200)

@@ -92,10 +92,11 @@ async def update_model(access: AccessTo[None], wanted: UpdateModel) -> OneModel:
 @mlflow_route("POST", BASE + "/rename", permission=Permission.MODEL_WRITE)
 async def rename_model(access: AccessTo[None], wanted: RenameModel) -> OneModel:
     project, new_name = access.project.id, check_model_name(wanted.new_name, "new_name")
+    may_loosen = access.principal.may(Permission.GATE_RELAX, project)
 
     def write(tx: Tx) -> OneModel:
         try:
-            actions.change_model(tx, access.actor, project, wanted.name, new_name=new_name)
+            actions.change_model(tx, access.actor, project, wanted.name, new_name=new_name, may_loosen=may_loosen)
         except ModelExists:
             raise MlflowError("RESOURCE_ALREADY_EXISTS", f"Registered Model (name={new_name}) already exists.") from None
         return OneModel(model_answer(listing.model_row(tx, project, new_name)))
@@ -108,8 +109,9 @@ async def rename_model(access: AccessTo[None], wanted: RenameModel) -> OneModel:
 async def delete_model(access: AccessTo[None], wanted: NamedModel) -> Nothing:
     """Its name is free at once; our own API can bring it back."""
     name = check_model_name(wanted.name)
+    may_loosen = access.principal.may(Permission.GATE_RELAX, access.project.id)
     with in_mlflow_words(name):
-        await access.write(lambda tx: actions.delete_model(tx, access.actor, access.project.id, name))
+        await access.write(lambda tx: actions.delete_model(tx, access.actor, access.project.id, name, may_loosen=may_loosen))
     return Nothing()
 
 
