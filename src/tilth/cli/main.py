@@ -21,6 +21,7 @@ COMMANDS: dict[str, Entry] = {
     "env": Entry("status", "env", "Print the variables that connect a shell, the SDK and mlflow."),
     "doctor": Entry("doctor", "doctor", "Find out what is wrong with an installation and how to mend it."),
     "exec": Entry("execute", "execute", "Run a program inside a tracked run."),
+    "reproduce": Entry("reproduce", "reproduce", "Make a run again: its code, data and packages in a folder, started."),
     "sweep": Entry("sweep", "sweep", "Sweeps: run, list, show, stop, resume."),
     "sync": Entry("sync", "sync", "Send the runs that wait on disk for a server."),
     "deploy": Entry("deployment", "deploy", "Put a model version behind a prediction address."),

@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import signal
+import subprocess
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -46,9 +47,11 @@ def begin_run(
     parent: str | None = None,
     params: Mapping[str, str] | None = None,
     tags: Mapping[str, str] | None = None,
+    folder: Path | None = None,
 ) -> str:
-    """Id of a new run that knows the code and the machine."""
-    made_by = capture.environment(Path.cwd())
+    """Id of a new run that knows the code and the machine. folder: in which the program will work (None: this one)."""
+    made_by = capture.environment(folder or Path.cwd())
+    made_by.working_folder = str(folder or Path.cwd())
     made_by.entry_point, made_by.argv = command[0], capture.masked(list(command[1:]))
     asked = RunCreate(
         id=new_id(),
@@ -94,6 +97,36 @@ def kept_alive(api: Api, run_id: str) -> Iterator[None]:
     finally:
         done.set()
         beating.join(timeout=HEARTBEAT_S)
+
+
+def run_program(
+    api: Api,
+    run_id: str,
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    folder: Path | None = None,
+    output: int | None = None,
+) -> tuple[int, str]:
+    """(exit code as a shell gives it, error text). output: file descriptor instead of stdout.
+
+    SIGINT and SIGTERM are left to the program, which decides what they mean. Raises NoSuchProgram.
+    """
+    try:
+        child = subprocess.Popen(command, env=environment, cwd=folder, stdout=output)
+    except OSError as error:
+        end_run(api, run_id, NOT_FOUND, f"{command[0]}: {error.strerror}")
+        raise NoSuchProgram(f"cannot start {command[0]!r}: {error.strerror} (folder {folder or Path.cwd()})") from error
+    old = {signal.SIGTERM: signal.signal(signal.SIGTERM, lambda number, frame: child.send_signal(number))}
+    # The terminal sends Ctrl-C to both of us.
+    old[signal.SIGINT] = signal.signal(signal.SIGINT, lambda number, frame: None)
+    try:
+        with kept_alive(api, run_id):
+            code = child.wait()
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+    return exit_of(code)
 
 
 def exit_of(code: int) -> tuple[int, str]:

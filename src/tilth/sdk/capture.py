@@ -34,6 +34,11 @@ LOCK_FILES = (
     "environment.yml",
     "requirements.txt",
 )
+_DIFF = (
+    *("-c", "diff.relative=false", "diff", "HEAD", "--no-color", "--no-ext-diff", "--no-textconv"),
+    *("--src-prefix=a/", "--dst-prefix=b/", "--ignore-submodules=dirty"),
+)
+"""Whatever a user's own settings say of differences: it must apply elsewhere."""
 _SECRET = re.compile(r"pass(word|wd)?|secret|token|api[-_]?key|credential", re.IGNORECASE)
 _TOKEN = re.compile(r"tilth_[a-z0-9]{8}_[\w-]{43}")
 """A token of ours is known by its shape, wherever it stands."""
@@ -83,8 +88,10 @@ def git_state(folder: Path) -> GitState | None:
 
 
 def uncommitted_diff(folder: Path) -> bytes:
-    """`git diff HEAD` of tracked files, cut at 10 MB with a last line that says so."""
-    diff = _git(folder, "diff", "HEAD", "--no-color", "--no-ext-diff", "--no-textconv") or b""
+    """`git diff HEAD` of tracked files, as `git apply` takes it. Above 10 MB without binary files, then cut, as its last line says."""
+    diff = _git(folder, *_DIFF, "--binary") or b""
+    if len(diff) > MAX_DIFF_BYTES:
+        diff = _git(folder, *_DIFF) or b""
     if len(diff) > MAX_DIFF_BYTES:
         return diff[:MAX_DIFF_BYTES] + b"\n... cut: the difference is longer than 10 MB\n"
     return diff

@@ -1,0 +1,389 @@
+"""`tilth reproduce`: a run of somebody else becomes a folder, and runs again. Real Git, a real server, nothing from the network."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import zipfile
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from tilth.cli.main import cli
+from tilth.cli.reproducing.folder import FolderInUse, UnsafePath, held, place, preparing
+from tilth.cli.reproducing.launch import CannotStart, launch_of
+from tilth.cli.reproducing.packages import read_packages
+from tilth.cli.reproducing.repository import Source, UnsafeRemote, check_out, checked_remote
+from tilth.core.errors import TilthError
+from tilth.core.hashing import content_address
+from tilth.wire.tracking import Environment, GitState
+
+SCRIPT = """import sys
+import tilth
+from steps import factor
+with tilth.run("first", experiment="again") as run:
+    run.use_dataset("rows", "data/rows.csv")
+    run.log(score=factor * int(sys.argv[1]))
+"""
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = ["-c", "user.email=ada@example.org", "-c", "user.name=Ada"]
+    return subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """One commit: train.py, steps.py; data/ is not in it."""
+    folder = tmp_path / "flights"
+    (folder / "data").mkdir(parents=True)
+    git(folder, "init", "--quiet")
+    (folder / ".gitignore").write_text("data\n")
+    (folder / "train.py").write_text(SCRIPT)
+    (folder / "steps.py").write_text("factor = 2\n")
+    (folder / "data" / "rows.csv").write_text("a,b\n1,2\n")
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "-m", "one")
+    return folder
+
+
+@pytest.fixture
+def tilth(shared_installation, tmp_path, monkeypatch):
+    """Calls the command line in an empty folder."""
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    environment = {
+        "TILTH_URL": shared_installation.url,
+        "TILTH_TOKEN": shared_installation.owner_token,
+        "TILTH_PROJECT": "default",
+    }
+
+    def call(*arguments: str, typed: str = "", **more: str):
+        return CliRunner().invoke(cli, arguments, env=environment | more, input=typed)
+
+    def refused(*arguments: str, **more: str) -> str:
+        """What it says of why it does not do it."""
+        error = call(*arguments, **more).exception
+        assert isinstance(error, TilthError)
+        return str(error)
+
+    call.here, call.environment, call.refused = here, environment, refused  # type: ignore[attr-defined]
+    return call
+
+
+@pytest.fixture
+def record(shared_installation, repository):
+    """Makes a run whose record says anything."""
+
+    def make(files: dict[str, bytes] | None = None, inputs: list[dict[str, Any]] | None = None, **environment: Any) -> str:
+        state = {"commit": git(repository, "rev-parse", "HEAD"), "root": str(repository), "dirty": bool(files)}
+        told = {
+            "git": state,
+            "entry_point": "train.py",
+            "argv": ["3"],
+            "working_folder": str(repository),
+            "hostname": os.uname().nodename,
+            **environment,
+        }
+        base = "/api/v1/p/default/runs"
+        client = shared_installation.client
+        run_id = str(client.post(base, json={"name": "first", "experiment": "again", "environment": told}).json()["id"])
+        for name, data in (files or {}).items():
+            assert client.put(f"{base}/{run_id}/artifacts/{name}", content=data).status_code < 300
+        assert client.post(f"{base}/{run_id}/log", json={"inputs": inputs or []}).status_code < 300
+        assert client.patch(f"{base}/{run_id}", json={"status": "finished"}).status_code == 200
+        return run_id
+
+    return make
+
+
+def nothing_made(folder: Path) -> bool:
+    return not any(folder.iterdir())
+
+
+def test_a_run_is_made_again_from_its_commit_its_changes_and_its_data(tilth, repository):
+    (repository / "steps.py").write_text("factor = 5\n")
+    (repository / "picture.bin").write_bytes(bytes(range(256)))
+    git(repository, "add", "picture.bin")
+    first = subprocess.run(
+        [sys.executable, "train.py", "3"], cwd=repository, env=os.environ | tilth.environment, capture_output=True, text=True
+    )
+    assert first.returncode == 0, first.stderr
+    (repository / "steps.py").write_text("factor = 1\n")
+    listed = json.loads(tilth("run", "list", "--experiment", "again", "--filter", "name='first'", "--json").stdout)
+    run_id = listed[0]["run"]["id"]
+
+    done = tilth("reproduce", run_id, "--into", "again", "--no-environment", "--yes", "--json")
+
+    assert done.exit_code == 0, done.output
+    answer = json.loads(done.stdout)
+    assert answer["metrics"] == [{"metric": "score", "first": 15.0, "again": 15.0, "difference": "same"}]
+    assert [(one["name"], one["state"]) for one in answer["data"]] == [("rows", "brought")]
+    assert (tilth.here / "again" / "picture.bin").read_bytes() == bytes(range(256))
+    again = json.loads(tilth("run", "show", answer["again"], "--json").stdout)
+    assert again["tags"]["tilth.reproduces"] == run_id
+    assert again["run"]["experiment"] == "again"
+    assert "start: python train.py 3" in done.stderr
+
+
+def test_nothing_is_done_unless_somebody_agrees(tilth, record):
+    asked = tilth("reproduce", record(), "--no-environment", typed="n\n")
+    assert asked.exit_code == 1
+    assert "start: python train.py 3" in asked.stderr
+    assert nothing_made(tilth.here)
+
+
+def test_a_folder_is_prepared_without_a_question_where_no_code_runs(tilth, record):
+    run_id = record()
+    done = tilth("reproduce", run_id, "--no-environment", "--no-start")
+    assert done.exit_code == 0, done.output
+    folder = tilth.here / f"reproduced-{run_id[-8:]}"
+    assert (folder / "steps.py").read_text() == "factor = 2\n"
+    assert git(folder, "status", "--short") == ""
+    assert f"cd {folder} && tilth exec -- python train.py 3" in done.stderr
+    again = tilth("reproduce", run_id, "--no-environment", "--no-start")
+    assert "as it was prepared before" in again.stderr
+
+
+def test_the_changes_must_fit_or_are_left_out_by_wish(tilth, record):
+    diff = b"--- a/steps.py\n+++ b/steps.py\n@@ -1 +1 @@\n-factor = 9\n+factor = 10\n"
+    run_id = record({"code/diff.patch": diff})
+    assert "steps.py: patch does not apply" in tilth.refused("reproduce", run_id, "--no-environment", "--no-start")
+    assert nothing_made(tilth.here)
+    assert tilth("reproduce", run_id, "--no-environment", "--no-start", "--no-diff").exit_code == 0
+
+
+@pytest.mark.parametrize("target", ["../outside.txt", ".git/hooks/post-checkout", "/tmp/outside-of-everything.txt"])
+def test_changes_that_leave_the_folder_are_refused(tilth, record, target):
+    diff = f"--- /dev/null\n+++ b/{target}\n@@ -0,0 +1 @@\n+x\n".encode()
+    refused = tilth("reproduce", record({"code/diff.patch": diff}), "--no-environment", "--no-start")
+    assert refused.exit_code == 1
+    assert nothing_made(tilth.here)
+
+
+def test_code_is_not_written_through_a_link_of_the_commit(tilth, record, repository, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (repository / "linked").symlink_to(tmp_path / "elsewhere")
+    git(repository, "add", "linked")
+    git(repository, "commit", "--quiet", "-m", "two")
+    run_id = record({"code/new.py": b"print()"}, entry_point="linked/new.py", code=["code/new.py"])
+    assert "through a link" in tilth.refused("reproduce", run_id, "--no-environment", "--no-start")
+    assert nothing_made(tilth.here)
+    assert nothing_made(tmp_path / "elsewhere")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "--upload-pack=touch x",
+        "ext::sh -c touch% x",
+        "file:///etc",
+        "ssh://-oProxyCommand=x/y",
+        "-oX@host:y",
+        "fd::17",
+        "https://",
+        "a\nb:c",
+    ],
+)
+def test_an_address_that_could_set_something_off_is_refused(tilth, record, address):
+    with pytest.raises(UnsafeRemote):
+        checked_remote(address)
+    lost = {"commit": "a" * 40, "remote": address}
+    assert tilth("reproduce", record(git=lost), "--no-environment", "--no-start").exit_code == 1
+    assert nothing_made(tilth.here)
+
+
+@pytest.mark.parametrize(
+    "address", ["https://example.org/a/b.git", "git@example.org:a/b.git", "ssh://git@example.org:22/a", "example.org:~ada/b"]
+)
+def test_usual_addresses_are_taken(address):
+    assert checked_remote(address) == address
+
+
+def test_a_commit_that_is_none_is_refused(tilth, record):
+    assert "no commit id" in tilth.refused(
+        "reproduce", record(git={"commit": "--output=x", "remote": "https://example.org/a"}), "--no-start"
+    )
+
+
+def test_a_commit_that_nobody_has_is_told(tilth, record):
+    assert "--repository" in tilth.refused("reproduce", record(git={"commit": "a" * 40}), "--no-start")
+
+
+def test_a_commit_that_no_branch_holds_any_more_comes_from_the_clone_and_others_from_afar(repository, tmp_path):
+    lost = git(repository, "rev-parse", "HEAD")
+    (repository / "steps.py").write_text("factor = 7\n")
+    git(repository, "commit", "--quiet", "--amend", "-am", "other")
+    for number, (source, commit) in enumerate(
+        [(Source(str(repository), True), lost), (Source(f"file://{repository}", False), git(repository, "rev-parse", "HEAD"))]
+    ):
+        into = tmp_path / f"out-{number}"
+        into.mkdir()
+        check_out(source, commit, into)
+        assert git(into, "rev-parse", "HEAD") == commit
+
+
+def test_secrets_that_are_not_kept_are_named(tilth, record):
+    run_id = record(argv=["--api-key", "***", "--token=***", "3"])
+    assert "--api-key, --token;" in tilth.refused("reproduce", run_id, "--no-environment", "--yes")
+    assert nothing_made(tilth.here)
+
+
+def test_a_folder_with_other_things_is_left_alone(tilth, record):
+    (tilth.here / "mine").mkdir()
+    (tilth.here / "mine" / "thesis.txt").write_text("x")
+    assert "is not empty" in tilth.refused("reproduce", record(), "--into", "mine", "--no-start", "--no-environment")
+    assert tilth("reproduce", record(), "--into", "made", "--no-start", "--no-environment").exit_code == 0
+    assert "was prepared for run" in tilth.refused("reproduce", record(), "--into", "made", "--no-start", "--no-environment")
+
+
+def test_what_a_killed_call_left_is_cleared_by_the_next(tmp_path):
+    folder = tmp_path / "again"
+    code = (
+        "import os, sys; from pathlib import Path; from tilth.cli.reproducing.folder import preparing\n"
+        "with preparing(Path(sys.argv[1])) as into:\n (into / 'half').write_text('x'); os.kill(os.getpid(), 9)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(folder)], check=False).returncode == -signal.SIGKILL
+    assert not folder.exists()
+    with preparing(folder) as into:
+        assert list(into.iterdir()) == []
+    assert folder.is_dir()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["again"]
+
+
+def test_two_calls_do_not_prepare_one_folder(tmp_path):
+    with preparing(tmp_path / "again"), pytest.raises(FolderInUse, match="another call"), preparing(tmp_path / "again"):
+        pass
+    with held(tmp_path / "again"), pytest.raises(FolderInUse), held(tmp_path / "again"):
+        pass
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/x", ".git/config", "a/../../x", "link/x"])
+def test_files_stay_in_the_folder(tmp_path, name):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "link").symlink_to(tmp_path)
+    with pytest.raises(UnsafePath):
+        place(tmp_path / "in", PurePosixPath(name), b"")
+
+
+def test_data_is_looked_for_by_content(tilth, record, repository):
+    (repository / "data" / "other.csv").write_text("changed since")
+    (repository / "data" / "kept.csv").write_text("lost here")
+
+    def file(name: str, data: bytes) -> dict[str, Any]:
+        profile = json.dumps({"bytes": len(data)})
+        source = f"data/{name}.csv"
+        return {"name": name, "digest": content_address(data), "source_type": "file", "source": source, "profile": profile}
+
+    inputs = [file("rows", b"a,b\n1,2\n"), file("other", b"as it was then"), file("kept", b"as it was"), file("gone", b"x")]
+    inputs.append({"name": "typed", "digest": "a" * 64, "source_type": "json", "source": "by hand"})
+    inputs.append(file("climbs", b"a,b\n1,2\n") | {"source": "../flights/data/rows.csv"})
+    done = tilth(
+        "reproduce",
+        record({"kept/it.csv": b"as it was"}, inputs),
+        "--into",
+        "x",
+        "--no-start",
+        "--no-environment",
+        "--json",
+        "--no-diff",
+    )
+    states = {one["name"]: one["state"] for one in json.loads(done.stdout)["data"]}
+    assert states == {
+        "rows": "brought",
+        "other": "missing",
+        "kept": "brought",
+        "gone": "missing",
+        "typed": "unknown",
+        "climbs": "missing",
+    }
+    (tilth.here / "x" / "data" / "kept.csv").write_text("as it wad")
+    # The folder is known again by its run, whose data is looked at anew.
+    run_id = json.loads((tilth.here / "x" / "tilth-reproduced.json").read_text())["run_id"]
+    again = json.loads(tilth("reproduce", run_id, "--into", "x", "--no-start", "--no-environment", "--json").stdout)
+    assert {one["name"]: one["state"] for one in again["data"]}["kept"] == "differs"
+
+
+def a_wheel(folder: Path) -> None:
+    name = "plough-1.2.0"
+    with zipfile.ZipFile(folder / f"{name}-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("plough.py", "depth = 12\n")
+        wheel.writestr(f"{name}.dist-info/METADATA", "Metadata-Version: 2.1\nName: plough\nVersion: 1.2.0\n")
+        wheel.writestr(f"{name}.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{name}.dist-info/RECORD", "")
+
+
+def test_the_packages_of_the_run_are_installed_and_options_among_them_are_not(tilth, record, repository, tmp_path):
+    a_wheel(tmp_path)
+    (repository / "dig.py").write_text("import plough, sys; sys.exit(plough.depth)\n")
+    git(repository, "add", "dig.py")
+    git(repository, "commit", "--quiet", "-m", "dig")
+    wheels = {"UV_FIND_LINKS": str(tmp_path), "UV_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path), "PIP_NO_INDEX": "1"}
+    listed = b"plough==1.2.0\n--index-url https://example.org/evil\n# inhouse==3 was installed from a folder of that machine\n"
+    files = {"environment/packages.txt": listed}
+    version = ".".join(map(str, sys.version_info[:3]))
+    run_id = record(files, entry_point="dig.py", argv=[], python=version)
+    done = tilth("reproduce", run_id, "--into", "dug", "--yes", "--json", **wheels)
+    assert done.exit_code == 12, done.output
+    answer = json.loads(done.stdout)
+    assert answer["status"] == "failed"
+    assert any("--index-url" in note for note in answer["notes"])
+    assert any("inhouse 3" in note for note in answer["notes"])
+
+    lacking = record({"environment/packages.txt": b"plough==7\n"}, entry_point="dig.py", argv=[], python=version)
+    assert "could not be installed" in tilth.refused("reproduce", lacking, "--into", "lacks", "--yes", **wheels)
+    assert not (tilth.here / "lacks" / ".venv").exists()
+
+
+def test_only_packages_at_versions_are_read():
+    text = "numpy==2.4.0\n-e /x\ntorch @ https://example.org/t.whl\nx @ file:///etc\ny @ git+ext::sh\n--no-index\nz\n"
+    found = read_packages(text)
+    assert found.wanted == ["numpy==2.4.0", "torch @ https://example.org/t.whl"]
+    assert found.refused == ["-e /x", "x @ file:///etc", "y @ git+ext::sh", "--no-index", "z"]
+
+
+def made_by(entry_point: str, *argv: str, git: bool = True, **more: Any) -> Environment:
+    state = GitState(commit="a" * 40, root="/home/ada/flights") if git else None
+    return Environment(git=state, entry_point=entry_point, argv=list(argv), working_folder="/home/ada/flights/jobs", **more)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "command", "where"),
+    [
+        (made_by("train.py", "--depth", "3"), "python train.py --depth 3", "jobs"),
+        (made_by("../train.py"), "python ../train.py", "jobs"),
+        (made_by("/home/ada/flights/train.py"), "python ../train.py", "jobs"),
+        (made_by("python -m flights.train", "3"), "python -m flights.train 3", "jobs"),
+        (made_by("/usr/bin/python3.11", "train.py"), "python train.py", "jobs"),
+        (made_by("./train.sh", "-x"), "./train.sh -x", "jobs"),
+        (made_by("train", "-x", code=["code/train"]), "python train -x", "jobs"),
+        (made_by("train.py", git=False, code=["code/train.py"]), "python train.py", "."),
+        (made_by("/tmp/odd.py", git=False, code=["code/odd.py"]), "python odd.py", "."),
+        (made_by("notebook x.ipynb", code=["code/notebook.ipynb"]), "python -m IPython reproduced.ipynb", "jobs"),
+    ],
+)
+def test_a_command_is_told_from_its_record(recorded, command, where):
+    launch = launch_of(recorded)
+    assert (" ".join(launch.shown), str(launch.where)) == (command, where)
+
+
+@pytest.mark.parametrize(
+    "recorded",
+    [
+        made_by("-c"),
+        made_by(""),
+        made_by("python -m os;x"),
+        made_by("train.py", git=False),
+        made_by("notebook x"),
+        made_by("/x/y.py"),
+    ],
+)
+def test_a_record_without_a_program_is_not_guessed_at(recorded):
+    with pytest.raises(CannotStart):
+        launch_of(recorded)
