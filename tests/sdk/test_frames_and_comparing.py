@@ -79,7 +79,7 @@ except Invalid as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "tilth[frames]" in done.stdout
+    assert "clone[frames]" in done.stdout
 
 
 def test_only_what_differs_is_shown(three: list[tilth.Run]) -> None:

@@ -106,7 +106,7 @@ class SklearnFlavour:
                 model = cloudpickle.load(stream)
         except ImportError as error:
             raise EngineUnusable(
-                f"the model needs {error.name or error}, which is not installed here; install tilth[sklearn] and what "
+                f"the model needs {error.name or error}, which is not installed here; install the extra `sklearn` and what "
                 "requirements.txt in the model's folder names"
             ) from error
         detail = document.detail

@@ -59,7 +59,7 @@ class TreeliteCompiler:
         try:
             import treelite
         except ImportError as error:
-            raise EngineUnusable(f"treelite cannot be imported ({error}); install tilth[sklearn]") from error
+            raise EngineUnusable(f"treelite cannot be imported ({error}); install the extra `sklearn`") from error
         try:
             ensemble = treelite.Model.deserialize_bytes(path.read_bytes())
         except (OSError, treelite.TreeliteError) as error:

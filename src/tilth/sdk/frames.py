@@ -12,7 +12,7 @@ class FramesMissing(Invalid):
     """The library that was asked for is not installed."""
 
     def __init__(self, library: str) -> None:
-        how = "pip install 'tilth[frames]'" if library == "polars" else "pip install pandas"
+        how = "pip install 'path/to/the/clone[frames]'" if library == "polars" else "pip install pandas"
         super().__init__(f"{library} is not installed here: {how}, or take the rows as they are (.rows())")
 
 

@@ -327,7 +327,7 @@ def import_obstore() -> ModuleType:
         import obstore.store
     except ImportError as error:
         raise MissingExtra(
-            "blobs in an object store need the library obstore: install it with `pip install tilth[s3]`"
+            "blobs in an object store need the library obstore: install it with `pip install 'path/to/the/clone[s3]'`"
         ) from error
     atexit.register(time.sleep, LAST_BREATH_S)
     return obstore

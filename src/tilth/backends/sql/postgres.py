@@ -37,7 +37,7 @@ from tilth.core.killpoints import reach
 try:
     import psycopg
 except ImportError as missing:
-    raise Invalid("PostgreSQL needs an extra package: pip install 'tilth[postgres]'") from missing
+    raise Invalid("PostgreSQL needs an extra package: pip install 'path/to/the/clone[postgres]'") from missing
 
 WRITERS = 12
 READERS = 6

@@ -16,7 +16,13 @@ from urllib.parse import unquote, urlsplit
 from tilth.cli.checks.findings import Finding, broken, note, ok
 
 LEAST_PYTHON = (3, 11)
-EXTRAS = {"sklearn": "scikit-learn models", "postgres": "PostgreSQL", "s3": "bytes in S3"}
+EXTRAS = {
+    "sklearn": "scikit-learn models",
+    "frames": "export, Parquet and polars frames",
+    "sweep": "sampler optuna",
+    "postgres": "PostgreSQL",
+    "s3": "bytes in S3",
+}
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 

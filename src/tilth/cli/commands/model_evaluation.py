@@ -64,7 +64,7 @@ def _rows(path: Path) -> Any:
     try:
         pandas = importlib.import_module("pandas")
     except ModuleNotFoundError as error:
-        raise UnreadableData("reading rows takes pandas; run: pip install 'tilth[sklearn]'") from error
+        raise UnreadableData("reading rows takes pandas; run: pip install 'path/to/the/clone[sklearn]'") from error
     try:
         return pandas.read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else pandas.read_csv(path)
     except (ValueError, ImportError, UnicodeDecodeError) as error:

@@ -28,7 +28,7 @@ def export(caller: Caller, out: Path) -> int:
     """Write a project as Parquet tables, artifacts and MLflow model folders.
 
     An export that was stopped goes on where it was. `tilth import tilth FOLDER` brings it back, here or elsewhere. Needs
-    `pip install 'tilth[frames]'`. Exit code 1 if something is not in it.
+    the extra `frames`; `tilth doctor` says how to install it. Exit code 1 if something is not in it.
     """
     polars()
     columns = (TextColumn("exporting"), BarColumn(), TextColumn("{task.completed} runs"), TimeElapsedColumn())

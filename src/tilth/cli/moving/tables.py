@@ -15,7 +15,7 @@ class FramesMissing(Unavailable):
     """polars is not installed."""
 
     def __init__(self) -> None:
-        super().__init__("Parquet files need polars: install it with `pip install 'tilth[frames]'`")
+        super().__init__("Parquet files need polars: install it with `pip install 'path/to/the/clone[frames]'`")
 
 
 def polars() -> Any:

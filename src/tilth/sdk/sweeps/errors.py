@@ -44,7 +44,7 @@ class TooManyFailures(Conflict):
 class MissingOptuna(Invalid):
     def __init__(self) -> None:
         super().__init__(
-            "the sampler `optuna` needs the library optuna: install it with `pip install 'tilth[sweep]'`, or use `random`"
+            "the sampler `optuna` needs the library optuna: install it with `pip install 'path/to/the/clone[sweep]'`, or use `random`"
         )
 
 
