@@ -24,7 +24,7 @@ from tilth.backends.sql.errors import (
 from tilth.backends.sql.hot import Hot, Row, hot
 from tilth.backends.sql.location import check_sqlite_location
 from tilth.backends.sql.opening import InvalidDatabaseUrl, open_database
-from tilth.backends.sql.patterns import contains, like
+from tilth.backends.sql.patterns import compared, contains, like
 from tilth.backends.sql.schema import Document, Str, create_tables, metadata, upsert
 from tilth.backends.sql.schema_state import MigrationReport
 from tilth.backends.sql.tx import Tx
@@ -58,6 +58,7 @@ __all__ = [
     "WriterBusy",
     "blob_use",
     "check_sqlite_location",
+    "compared",
     "contains",
     "create_tables",
     "hot",

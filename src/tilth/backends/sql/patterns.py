@@ -1,4 +1,4 @@
-"""LIKE and letters of any case, alike on SQLite and on PostgreSQL."""
+"""Comparisons, LIKE and letters of any case, alike on SQLite and on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -8,6 +8,32 @@ from typing import Any
 from sqlalchemy import ColumnElement, func
 
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+
+
+def compared(column: Any, operator: str, value: Any) -> Any:
+    """operator: as MLflow's filters spell it. LIKE heeds case, ILIKE does not; IN and NOT IN take several values."""
+    match operator:
+        case "=":
+            return column == value
+        case "!=":
+            return column != value
+        case "<":
+            return column < value
+        case "<=":
+            return column <= value
+        case ">":
+            return column > value
+        case ">=":
+            return column >= value
+        case "LIKE":
+            return like(column, value)
+        case "ILIKE":
+            return like(column, value, any_case=True)
+        case "IN":
+            return column.in_(list(value))
+        case "NOT IN":
+            return column.not_in(list(value))
+    raise LookupError(f"no such operator: {operator}")
 
 
 def like(column: Any, pattern: str, *, any_case: bool = False) -> ColumnElement[bool]:

@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import and_, func, or_, select
 
-from tilth.backends.sql import Tx
-from tilth.domains.models.queries.matching import compared, has_pair
+from tilth.backends.sql import Tx, compared
+from tilth.domains.models.queries.matching import has_pair
 from tilth.domains.models.rules.mlflow_filters import IS_PROMPT, Condition, Order, RegistryFilter
 from tilth.domains.models.tables import (
     model_alias,

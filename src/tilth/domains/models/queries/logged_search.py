@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import case, select
 
-from tilth.backends.sql import Tx
+from tilth.backends.sql import Tx, compared
 from tilth.domains.models.queries import logged
 from tilth.domains.models.queries.logged import LoggedModel
-from tilth.domains.models.queries.matching import compared, has_pair
+from tilth.domains.models.queries.matching import has_pair
 from tilth.domains.models.rules.mlflow_filters import Condition, Order
 from tilth.domains.models.tables import (
     logged_model,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, bindparam, exists, not_, select
+from sqlalchemy import bindparam, exists, not_, select
 
-from tilth.backends.sql import Hot, Row, Tx, hot, like
+from tilth.backends.sql import Hot, Row, Tx, compared, hot
 from tilth.domains.tracking.rules.experiment_filters import ExperimentOrder, ExperimentTerm
 from tilth.domains.tracking.tables import experiment, experiment_tag
 
@@ -63,39 +63,12 @@ def experiment_tags(tx: Tx, project_id: str, experiment_ids: Sequence[str]) -> d
     return tags
 
 
-def _term(term: ExperimentTerm) -> ColumnElement[bool]:
+def _term(term: ExperimentTerm) -> Any:
     if not term.is_tag:
-        return _compared(_FIELDS[term.key], term)
+        return compared(_FIELDS[term.key], term.operator, term.value)
     mine = (experiment_tag.c.experiment_id == experiment.c.id) & (experiment_tag.c.key == term.key)
     if term.operator == "IS NULL":
         return not_(exists().where(mine))
     if term.operator == "IS NOT NULL":
         return exists().where(mine)
-    return exists().where(mine, _compared(experiment_tag.c.value, term))
-
-
-def _compared(column: Any, term: ExperimentTerm) -> ColumnElement[bool]:
-    value: Any = term.value
-    compared: Any
-    match term.operator:
-        case "=":
-            compared = column == value
-        case "!=":
-            compared = column != value
-        case "<":
-            compared = column < value
-        case "<=":
-            compared = column <= value
-        case ">":
-            compared = column > value
-        case ">=":
-            compared = column >= value
-        case "IN":
-            compared = column.in_(list(value))
-        case "NOT IN":
-            compared = column.not_in(list(value))
-        case "ILIKE":
-            compared = like(column, value, any_case=True)
-        case _:
-            compared = like(column, value)
-    return compared  # type: ignore[no-any-return]
+    return exists().where(mine, compared(experiment_tag.c.value, term.operator, term.value))

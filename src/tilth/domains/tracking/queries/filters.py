@@ -15,7 +15,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from tilth.backends.sql import Str, contains, like
+from tilth.backends.sql import Str, compared, contains, like
 from tilth.domains.tracking.rules.batches import PREFIX_CHARS
 from tilth.domains.tracking.rules.filters import ORDERED, Condition
 from tilth.domains.tracking.tables import experiment, metric_last, param, run, run_input, tag
@@ -49,7 +49,7 @@ def condition_sql(condition: Condition) -> ColumnElement[bool]:
     """Whether a row of `run` meets the condition. A run that lacks the key never does, but for is_null."""
     match condition.entity:
         case "attribute":
-            return _compared(_ATTRIBUTES[condition.key], condition)
+            return _value(_ATTRIBUTES[condition.key], condition)
         case "metric":
             return _metric(condition)
         case "param":
@@ -171,55 +171,41 @@ def _param(condition: Condition) -> ColumnElement[bool]:
     return _carried(param, condition, numeric)
 
 
-def _compared(column: Any, condition: Condition) -> ColumnElement[bool]:
-    return _text(column, condition) if condition.number is None else _numbers(column, condition)
+def _value(column: Any, condition: Condition) -> ColumnElement[bool]:
+    met: ColumnElement[bool] = _text(column, condition) if condition.number is None else _numbers(column, condition)
+    return met
 
 
-def _numbers(column: Any, condition: Condition) -> ColumnElement[bool]:
-    value = literal(condition.number)
-    match condition.operator:
-        case "<":
-            compared = column < value
-        case "<=":
-            compared = column <= value
-        case ">":
-            compared = column > value
-        case ">=":
-            compared = column >= value
-        case "!=":
-            compared = column != value
-        case _:
-            compared = column == value
-    return compared  # type: ignore[no-any-return]
+def _numbers(column: Any, condition: Condition) -> Any:
+    operator = condition.operator if condition.operator in (*ORDERED, "!=") else "="
+    return compared(column, operator, literal(condition.number))
 
 
-def _text(column: Any, condition: Condition) -> ColumnElement[bool]:
+def _text(column: Any, condition: Condition) -> Any:
     text = condition.text
-    compared: Any
     match condition.operator:
         case "~":
-            compared = contains(column, text)
+            return contains(column, text)
         case "!~":
-            compared = not_(contains(column, text))
+            return not_(contains(column, text))
         case "^=":
-            compared = column.startswith(text, autoescape=True)
+            return column.startswith(text, autoescape=True)
         case "like":
-            compared = like(column, text)
+            return like(column, text)
         case "ilike":
-            compared = like(column, text, any_case=True)
+            return like(column, text, any_case=True)
         case "in":
-            compared = column.in_(condition.values)
+            return column.in_(condition.values)
         case "not_in":
-            compared = column.not_in(condition.values)
+            return column.not_in(condition.values)
         case "is_null":
-            compared = column.is_(None)
+            return column.is_(None)
         case "not_null":
-            compared = column.is_not(None)
+            return column.is_not(None)
         case "!=":
-            compared = column != text
+            return column != text
         case _:
-            compared = column == text
-    return compared  # type: ignore[no-any-return]
+            return column == text
 
 
 class _Opaque(FunctionElement[bool]):
