@@ -178,6 +178,37 @@ def test_code_is_not_written_through_a_link_of_the_commit(tilth, record, reposit
     assert nothing_made(tmp_path / "elsewhere")
 
 
+@pytest.mark.parametrize("name", [".venv", "tilth-reproduced.json", "tilth-reproduced.json.new"])
+def test_what_the_command_writes_itself_follows_no_link_of_the_commit(tilth, record, repository, tmp_path, name):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "mine").write_text("mine")
+    (repository / name).symlink_to(tmp_path / "elsewhere" / ("mine" if "json" in name else ""))
+    git(repository, "add", "-f", name)
+    git(repository, "commit", "--quiet", "-m", "two")
+    done = tilth(
+        "reproduce",
+        record({"environment/packages.txt": b"plough==7\n"}),
+        "--yes",
+        "--no-start",
+        UV_NO_INDEX="1",
+        PIP_NO_INDEX="1",
+    )
+    assert done.exit_code == 1
+    assert (tmp_path / "elsewhere" / "mine").read_text() == "mine"
+    assert len(list((tmp_path / "elsewhere").iterdir())) == 1
+
+
+def test_the_commit_that_mlflow_notes_is_enough_for_a_folder(tilth, shared_installation, repository):
+    tags = {"mlflow.source.git.commit": git(repository, "rev-parse", "HEAD")}
+    run_id = shared_installation.client.post("/api/v1/p/default/runs", json={"tags": tags}).json()["id"]
+    arguments = ("reproduce", run_id, "--repository", str(repository), "--into", "x", "--no-environment")
+    assert "not recorded" in tilth.refused(*arguments)
+    assert tilth(*arguments, "--no-start").exit_code == 0
+    assert (tilth.here / "x" / "train.py").read_text() == SCRIPT
+    nothing = shared_installation.client.post("/api/v1/p/default/runs", json={}).json()["id"]
+    assert "does not say what made it" in tilth.refused("reproduce", nothing)
+
+
 @pytest.mark.parametrize(
     "address",
     [

@@ -5,9 +5,11 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 import msgspec
 
@@ -52,9 +54,22 @@ def look_at(folder: Path, run_id: str) -> Prepared | None:
 
 
 def note(folder: Path, prepared: Prepared) -> None:
-    waiting = folder / f"{MARKER}.new"
-    waiting.write_bytes(msgspec.json.encode(prepared))
-    waiting.replace(folder / MARKER)
+    with arriving(folder / MARKER) as stream:
+        stream.write(msgspec.json.encode(prepared))
+
+
+@contextmanager
+def arriving(target: Path) -> Iterator[IO[bytes]]:
+    """A file that takes the place of `target` once the block has ended well. Its name is new: a commit may hold links of any name."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name[:40]}.", dir=target.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            yield stream
+        os.chmod(name, 0o644)
+        os.replace(name, target)
+    except BaseException:
+        os.unlink(name)
+        raise
 
 
 @contextmanager
@@ -99,8 +114,7 @@ def place(folder: Path, name: PurePosixPath, data: bytes) -> None:
     """Writes a file below `folder`, making folders on the way. Raises UnsafePath: a commit may hold links that lead out."""
     target = harbour(folder, name)
     target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644)
-    with os.fdopen(descriptor, "wb") as stream:
+    with arriving(target) as stream:
         stream.write(data)
 
 

@@ -10,7 +10,7 @@ from tilth.cli.client import Api
 from tilth.core.errors import Damaged, NotFound
 from tilth.core.hashing import content_address
 from tilth.sdk.code import DIFF, PACKAGES
-from tilth.wire.tracking import ArtifactEntry, ArtifactList, Environment, RunDetail
+from tilth.wire.tracking import ArtifactEntry, ArtifactList, Environment, GitState, RunDetail
 
 MAX_READ_BYTES = 64 << 20
 
@@ -43,10 +43,17 @@ class Record:
 def read_record(api: Api, run_id: str) -> Record:
     """Raises NothingRecorded, and what the server refuses."""
     detail = msgspec.convert(api.get(api.in_project("runs", run_id)), RunDetail)
-    if detail.environment is None:
+    made_by = detail.environment or _told_by_mlflow(detail.tags)
+    if made_by is None:
         raise NothingRecorded(run_id)
     listed = msgspec.convert(api.get(api.in_project("runs", run_id, "artifacts"), recursive="true"), ArtifactList)
-    return Record(detail, detail.environment, {entry.path: entry for entry in listed.files if not entry.is_dir})
+    return Record(detail, made_by, {entry.path: entry for entry in listed.files if not entry.is_dir})
+
+
+def _told_by_mlflow(tags: dict[str, str]) -> Environment | None:
+    """MLflow's client notes the commit: enough for a folder, not for a start."""
+    commit = tags.get("mlflow.source.git.commit")
+    return Environment(git=GitState(commit, remote=tags.get("mlflow.source.git.repoURL", ""))) if commit else None
 
 
 def read_file(api: Api, record: Record, path: str) -> bytes:

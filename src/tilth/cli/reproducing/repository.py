@@ -64,8 +64,9 @@ def find_source(state: GitState, named: str | None, *, same_machine: bool, here:
     if not _COMMIT.fullmatch(state.commit):
         raise NotACommit(state.commit)
     if named is not None:
-        if Path(named).is_dir():
-            return Source(str(Path(named).resolve()), True)
+        clone = Path(named).expanduser()
+        if clone.is_dir():
+            return Source(str(clone.resolve()), True)
         return Source(checked_remote(named), False)
     # Paths that another machine recorded mean nothing on this one.
     recorded = [Path(place) for place in (state.root, state.remote) if same_machine and place.startswith("/")]

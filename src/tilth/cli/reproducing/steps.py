@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from collections.abc import Callable
@@ -19,7 +20,6 @@ from tilth.cli.reproducing.outcome import counterpart, metric_rows
 from tilth.cli.reproducing.plan import Plan
 from tilth.cli.reproducing.record import read_file
 from tilth.core.errors import Damaged
-from tilth.core.hashing import address_of_file
 from tilth.sdk.code import DIFF
 from tilth.wire.sweeps import PARAMS_TAG
 from tilth.wire.tracking import ArtifactEntry, RunDetail
@@ -73,6 +73,7 @@ def prepare_code(api: Api, plan: Plan) -> list[str]:
                 folder.place(into, place, read_file(api, plan.record, name))
         if plan.known.where.parts:
             folder.harbour(into, plan.known.where).mkdir(parents=True, exist_ok=True)
+        folder.harbour(into, PurePosixPath(packages.FOLDER))
         folder.note(into, folder.Prepared(plan.record.detail.run.id, plan.commit))
     return told
 
@@ -82,14 +83,13 @@ def bring_data(api: Api, plan: Plan) -> list[data.Found]:
     run_id, before = plan.record.detail.run.id, plan.record.made_by.working_folder
 
     def fetch(entry: ArtifactEntry, target: Path) -> None:
-        waiting = target.with_name(f".{target.name}.part")
-        with waiting.open("wb") as stream:
+        seen = hashlib.sha256()
+        with folder.arriving(target) as stream:
             for piece in api.pieces(api.in_project("runs", run_id, "artifacts", *entry.path.split("/"))):
+                seen.update(piece)
                 stream.write(piece)
-        if address_of_file(waiting) != entry.digest:
-            waiting.unlink()
-            raise Damaged(f"artifact {entry.path!r} of run {run_id} does not match its digest; `tilth doctor` looks further")
-        waiting.replace(target)
+            if seen.hexdigest() != entry.digest:
+                raise Damaged(f"artifact {entry.path!r} of run {run_id} does not match its digest; `tilth doctor` looks further")
 
     with folder.held(plan.folder):
         return data.look_for(
