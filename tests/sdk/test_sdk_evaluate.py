@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import httpx
@@ -117,6 +118,8 @@ def test_what_cannot_be_measured_is_refused_in_words(live: Any, held_out: pd.Dat
         tilth.evaluate("refused", held_out, held_out["late"].where(held_out.index > 0))
     with pytest.raises(UnusableTarget, match="is no class of the model; it knows: 0, 1"):
         tilth.evaluate("refused", held_out, held_out["late"] + 1)
+    with pytest.raises(UnusableTarget, match="holds inf, which is no class"):
+        tilth.evaluate("refused", held_out, held_out["late"].where(held_out.index > 0, math.inf))
     with pytest.raises(UnusableSlices, match="600 values"):
         tilth.evaluate("refused", held_out, "late", slices=["hour"])
     with pytest.raises(UnknownMetrics, match="no metric 'rmse'"):

@@ -257,7 +257,7 @@ def _class_indices(wanted: NDArray[Any], names: Sequence[str]) -> NDArray[np.int
 
 def _plain(value: Any) -> str:
     """1.0 and True as scikit-learn's class 1 is written."""
-    if isinstance(value, bool | float) and value == int(value):
+    if isinstance(value, bool) or (isinstance(value, float) and value.is_integer()):
         return str(int(value))
     return str(value)
 

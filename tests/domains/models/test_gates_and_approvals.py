@@ -139,7 +139,10 @@ def test_free_aliases_are_left_alone_and_removed_gates_say_nothing(do, model):
     assert do(actions.add_gate, model, AddGate("auc >= 0.75")).number == gate.number + 1
 
 
-def test_only_an_approved_version_gets_the_alias_and_nobody_approves_his_own(do, model):
+def test_only_an_approved_version_gets_the_alias_and_nobody_approves_his_own(either_db, do, model):
+    def states() -> dict[int, str]:
+        return either_db.read_blocking(lambda tx: queries.approval_states(tx, queries.model_by_name(tx, PROJECT, model), [1, 2]))
+
     do(actions.set_policy, model, Policy(approval_for=["champion"]))
     with pytest.raises(NotApproved, match="was not even asked for"):
         do(actions.set_alias, model, "champion", 1)
@@ -159,6 +162,7 @@ def test_only_an_approved_version_gets_the_alias_and_nobody_approves_his_own(do,
     do(actions.set_alias, model, "champion", 1)
     do(actions.set_policy, model, Policy(approval_for=["champion"], separate_duties=False))
     do(actions.request_approval, model, 2, "")
+    assert states() == {1: "approved", 2: "requested"}
     do(actions.decide_approval, model, 2, "approve", "")
     do(actions.set_alias, model, "champion", 2)
 

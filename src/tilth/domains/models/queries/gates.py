@@ -149,16 +149,10 @@ def newest_approval(tx: Tx, model: RegisteredModel, version: int) -> Approval | 
 
 def approval_states(tx: Tx, model: RegisteredModel, versions: Sequence[int]) -> dict[int, ApprovalState]:
     """The state of the newest request of each of at most 500 versions; versions that nobody asked for are left out."""
-    rows = tx.all(
-        select(approval.c.version, approval.c.state)
-        .where(
-            approval.c.project_id == model.project_id,
-            approval.c.model_id == model.id,
-            approval.c.version.in_(list(versions)[:MAX_PAGE]),
-        )
-        .order_by(approval.c.id)
-        .limit(10 * MAX_PAGE)
-    )
+    wanted = list(versions)[:MAX_PAGE]
+    mine = (approval.c.project_id == model.project_id, approval.c.model_id == model.id, approval.c.version.in_(wanted))
+    newest = select(func.max(approval.c.id)).where(*mine).group_by(approval.c.version)
+    rows = tx.all(select(approval.c.version, approval.c.state).where(*mine, approval.c.id.in_(newest)).limit(MAX_PAGE))
     return {row.version: row.state for row in rows}
 
 
