@@ -88,3 +88,24 @@ def test_the_best_value_fills_its_cell_and_the_worst_shows_a_stub():
 
 def test_details_of_an_audit_event_read_as_one_line():
     assert f.in_words({"to": 2, "from": None, "scopes": ["read", "write"], "note": ""}) == "scopes read, write · to 2"
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("33.205156318989815", "33.21"),
+        ("-0.06666666666666", "-0.06667"),
+        ("4.9999999999e-07", "5e-07"),
+        ("1234567.123456", "1234567"),
+        ("0.1", "0.1"),
+        ("20131231", "20131231"),
+        ("1.0.0-beta.2026", "1.0.0-beta.2026"),
+        ("0123456789abcdef", "0123456789abcdef"),
+    ],
+)
+def test_a_param_is_cut_to_four_digits_only_where_it_is_a_long_fraction(given, shown):
+    assert f.setting(given) == shown
+
+
+def test_a_correlation_always_has_a_sign():
+    assert [f.correlation(value) for value in (0.94, -0.012)] == ["+0.94", "−0.01"]

@@ -112,3 +112,11 @@ def test_picked_columns_survive_the_cookie(keys):
 @given(st.text(max_size=200))
 def test_a_forged_cookie_is_no_error(text):
     assert all(column_of(column.key) is not None for column in columns_from_cookie(text))
+
+
+def test_a_shortened_param_keeps_its_whole_value_in_the_title():
+    values = RunValues(metrics={}, params={"a": {"l2": "33.205156318989815", "features": "hour," * 40}}, tags={})
+    columns = [Column("params.l2", "l2", "param"), Column("params.features", "features", "param")]
+    _, (line,) = lines([run("a")], columns, values, set(), 6000)
+    assert [cell.text for cell in line.cells] == ["33.21", "hour," * 24 + "…"]
+    assert [cell.title for cell in line.cells] == ["33.205156318989815", "hour," * 40]

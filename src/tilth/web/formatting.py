@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import UTC, datetime
 from urllib.parse import quote
 
@@ -10,6 +11,7 @@ from markupsafe import Markup, escape
 
 MINUS = "−"
 _MACHINE_UNITS = {"_percent": "%", "_mb_per_s": "MB/s", "_mb": "MB", "_celsius": "°C", "_watts": "W"}
+_FRACTION = re.compile(r"[+-]?\d{1,15}\.\d+(e[+-]?\d{1,3})?", re.IGNORECASE | re.ASCII)
 _BYTE_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
@@ -35,6 +37,15 @@ def number(value: float | int | None, digits: int = 4) -> str:
 def metric(value: float | str | None, digits: int = 4) -> str:
     """A metric's value as it travels: a number or one of the words NaN, Infinity, -Infinity."""
     return number(float(value) if value is not None else None, digits)
+
+
+def setting(text: str) -> str:
+    """A param's text as a table has room for: of a decimal fraction four significant digits, `33.205156318989815` as `33.21`."""
+    if len(text) <= 8 or not _FRACTION.fullmatch(text):
+        return text
+    before_point = len(text.lstrip("+-").partition(".")[0])
+    shorter = f"{float(text):.{max(4, before_point)}g}"
+    return shorter if len(shorter) < len(text) else text
 
 
 def part(text: str | int) -> str:
@@ -165,6 +176,11 @@ def in_words(detail: dict[str, object]) -> str:
         text = ", ".join(str(item) for item in value) if isinstance(value, (list, tuple)) else str(value)
         parts.append(f"{key.replace('_', ' ')} {text}")
     return " · ".join(parts)
+
+
+def correlation(value: float) -> str:
+    """From -1 to 1, always signed: `+0.94`, `−0.01`."""
+    return f"{value:+.2f}".replace("-", MINUS)
 
 
 def counted(total: int | str, word: str) -> str:

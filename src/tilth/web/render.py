@@ -92,8 +92,10 @@ def environment() -> Environment:
         "short",
         "digest",
         "counted",
+        "correlation",
         "machine_metric",
         "sentence",
+        "setting",
         "browser",
     ):
         built.filters[name] = getattr(formatting, name)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 from urllib.parse import quote, unquote
 
-from tilth.web.formatting import bar_width, number
+from tilth.web.formatting import bar_width, number, setting
 from tilth.web.metric_names import lower_is_better, ranked
 from tilth.wire.tracking import RunInfo
 
@@ -24,6 +24,9 @@ AUTOMATIC_PARAMS = 5
 AUTOMATIC_CHARS = 86
 """Letters of all headings (four more for the space around each) that fit beside the fixed columns on a screen of 1440 pixels."""
 MAX_CELL_CHARS = 120
+CLIPPED_CHARS = 40
+"""A longer text may be wider than its cell."""
+MAX_TITLE_CHARS = 500
 PREFIX: dict[Kind, str] = {"metric": "metrics.", "param": "params.", "tag": "tags."}
 KIND: dict[str, Kind] = {prefix: kind for kind, prefix in PREFIX.items()}
 
@@ -60,8 +63,11 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
+    """title: the whole value where `text` is shorter, else empty."""
+
     text: str
     css: str = ""
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,12 +168,20 @@ def duration_of(run: RunInfo, now: int) -> int:
     return max(0, end - run.started)
 
 
+def cell_text(value: str) -> tuple[str, str]:
+    """A param or a tag as a cell shows it, and the whole of it where the cell may not."""
+    text = setting(value)
+    if len(text) > MAX_CELL_CHARS:
+        text = f"{text[:MAX_CELL_CHARS]}…"
+    return text, value[:MAX_TITLE_CHARS] if text != value or len(value) > CLIPPED_CHARS else ""
+
+
 def _cell(column: Column, value: float | str | None, span: tuple[float, float] | None) -> Cell:
     if value is None:
         return Cell("–", "num dim" if column.numeric else "dim")
     if isinstance(value, str):
-        text = value if len(value) <= MAX_CELL_CHARS else f"{value[:MAX_CELL_CHARS]}…"
-        return Cell(text, "num" if column.numeric else "")
+        text, whole = cell_text(value)
+        return Cell(text, "num" if column.numeric else "", whole)
     css = "num" if span is None else f"num bar w{bar_width(value, *span)}"
     return Cell(number(value), css)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tilth.web.formatting import number
 from tilth.web.metric_names import lower_is_better
-from tilth.web.run_table import MAX_CELL_CHARS, Column, RunValues
+from tilth.web.run_table import MAX_CELL_CHARS, Column, RunValues, cell_text
 from tilth.wire.tracking import RunInfo
 
 UPRIGHT_RUNS = 12
@@ -19,9 +19,12 @@ SHOWN_COLUMNS = 20
 
 @dataclass(frozen=True, slots=True)
 class Value:
+    """title: the whole value where `text` is shorter, else empty."""
+
     text: str
     best: bool = False
     numeric: bool = False
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,6 @@ def _cell(value: float | str | None, best: float | None) -> Value:
     if value is None:
         return Value("–")
     if isinstance(value, str):
-        text = value if len(value) <= MAX_CELL_CHARS else f"{value[:MAX_CELL_CHARS]}…"
-        return Value(text, numeric=isinstance(number_of(value), float))
+        text, whole = cell_text(value)
+        return Value(text, numeric=isinstance(number_of(value), float), title=whole)
     return Value(number(value), best=best is not None and value == best, numeric=True)

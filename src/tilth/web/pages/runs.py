@@ -89,7 +89,7 @@ async def runs_page(request: Asked, access: AccessTo[None]) -> Response[Any]:
     if question.only_differences:
         columns = differing_columns(columns, found.values, ids)
     first = next((column.key for column in columns if column.kind == "metric"), "")
-    sort_key = question.order_text.rpartition(" ")[0] or "start_time"
+    sort_key = question.order_text.removesuffix(" asc").removesuffix(" desc") or "start_time"
     columns, rows = lines(found.runs.runs, columns, found.values, {first, sort_key}, now())
     end = question.offset + len(rows)
     kept = {name: str(value) for name, value in question.address(q=None).items() if value}
@@ -211,7 +211,7 @@ def _tiles(found: Found, question: Question, base: str) -> list[Tile]:
         Tile(
             "Running now",
             count(found.running),
-            "live" if found.running else "nothing is training",
+            "in this project" if found.running else "nothing is training",
             "",
             f"{base}?q=status%3Drunning",
         ),
