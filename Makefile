@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet
+# One process of tests for each core, a file of tests never torn apart: its server is started once.
+WORKERS ?= -n auto --maxprocesses 4 --dist loadfile
 HOME_DEMO := $(CURDIR)/.tilth-demo
 
 .PHONY: demo up test check fix lint types contracts bench lock clean help
@@ -17,7 +19,7 @@ up: $(VENV)/demo.stamp  ## Start Tilth in ./.tilth
 	@$(BIN)/tilth up --home $(CURDIR)/.tilth
 
 test: $(VENV)/test.stamp  ## All tests but the slow ones
-	@.ci/isolated $(BIN)/python -m pytest -q -m "not slow" $(ARGS)
+	@.ci/isolated $(BIN)/python -m pytest -q -m "not slow" $(WORKERS) $(ARGS)
 
 check: lint types contracts test  ## What must pass before a change is done
 
