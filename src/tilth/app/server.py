@@ -23,6 +23,7 @@ from tilth.core.clock import HOUR, Millis
 from tilth.domains.audit import jobs as audit
 from tilth.domains.identity.queries import writes as identity
 from tilth.domains.models.actions.trash import empty_all
+from tilth.domains.models.queries.purging import runs_behind_versions
 from tilth.domains.tracking.actions.rounds import apply_all_rules
 from tilth.domains.tracking.jobs import HeartbeatSweep, sweep_uploads
 
@@ -123,6 +124,10 @@ def jobs(system: System) -> list[Job]:
     timeout_s = settings.heartbeat_timeout_s
     sweep = HeartbeatSweep(database, timeout_s=timeout_s, clock=clock)
     grace = Millis(max(LEAST_GRACE, round(settings.grace_period_h * HOUR)))
+
+    def retention() -> Awaitable[None]:
+        return apply_all_rules(database, clock, runs_behind_versions)
+
     return [
         Job("publish to model servers", in_thread(system.publisher.publish_if_changed), every_s=1.0, wake=changed),
         # While this process was down nobody could send a heartbeat, so the first look waits one whole timeout.
@@ -134,7 +139,7 @@ def jobs(system: System) -> list[Job]:
         Job("send webhooks", system.webhooks.send_due, every_s=1.0, wake=waker(system, "webhooks")),
         Job("forget old webhook messages", system.webhooks.drop_old, every_s=3600.0),
         Job("drop uploads left alone", lambda: sweep_uploads(database, clock), every_s=600.0),
-        Job("apply retention rules", lambda: apply_all_rules(database, clock), every_s=3600.0, first_after_s=60.0),
+        Job("apply retention rules", retention, every_s=3600.0, first_after_s=60.0),
         Job("empty the trash", lambda: empty_all(database, clock, settings.trash_days), 3600.0, waker(system, "trash")),
         Job("collect unused bytes", lambda: collect(database, system.blobs, clock, grace), every_s=3600.0),
     ]

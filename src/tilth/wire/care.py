@@ -83,11 +83,15 @@ class RetentionStep(Struct):
 
 
 class RetentionReport(Struct):
-    """more: whether a rule reaches further runs, which the next round takes."""
+    """more: whether a rule reaches further runs, which the next round takes.
+
+    spared: runs that rules name and that lose nothing, since model versions came from them.
+    """
 
     steps: list[RetentionStep]
     dry_run: bool
     more: bool
+    spared: int = 0
 
 
 class TrashEntry(Struct):

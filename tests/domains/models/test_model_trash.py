@@ -89,12 +89,38 @@ def test_a_bulk_request_says_what_is_wrong_with_it(client):
     assert client.post(bulk, json={"do": "delete", "runs": ["0" * 32] * 10_001}).status_code == 413
 
 
+def test_a_rule_spares_the_run_that_a_version_came_from_until_the_version_is_deleted(client):
+    runs = "/api/v1/p/default/runs"
+    made, other = (client.post(runs, json={"name": name}).json()["id"] for name in ("made", "other"))
+    for run_id in (made, other):
+        assert client.patch(f"{runs}/{run_id}", json={"status": "finished", "ended": 1}).status_code == 200
+    body = {"name": "m", "source_run_id": made}
+    logged = client.post("/api/v1/p/default/logged-models", json=body).json()["id"]
+    files = f"/api/v1/p/default/logged-models/{logged}"
+    assert client.put(f"{files}/files/MLmodel", content=b"flavors:\n  sklearn:\n    pickled_model: m.pkl\n").status_code == 201
+    assert client.put(f"{files}/files/m.pkl", content=b"x").status_code == 201
+    assert client.post(f"{files}/finalize", json={}).status_code == 200
+    register(client, "churn", logged)
+    client.post("/api/v1/p/default/retention", json={"action": "delete", "after_days": 0})
+    apply = "/api/v1/p/default/retention/apply"
+    done = client.post(apply, json={}).json()
+    assert ([step["runs"] for step in done["steps"]], done["spared"]) == ([[other]], 1)
+    assert trash(client) == [("run", "other")]
+    assert client.delete("/api/v1/p/default/models/churn/versions/1").status_code == 204
+    assert [step["runs"] for step in client.post(apply, json={}).json()["steps"]] == [[made]]
+
+
 def test_a_rule_is_checked_when_it_is_made(client):
     rules = "/api/v1/p/default/retention"
     assert client.post(rules, json={"action": "delete", "after_days": -1}).status_code == 400
     assert client.post(rules, json={"action": "delete", "after_days": 1, "filter": "auc >"}).status_code == 400
     made = client.post(rules, json={"action": "archive", "after_days": 1, "filter": "auc<0.5"})
     assert made.json()["trash_days"] == 30
-    assert client.post(f"{rules}/apply", json={"dry_run": True}).json() == {"steps": [], "dry_run": True, "more": False}
+    assert client.post(f"{rules}/apply", json={"dry_run": True}).json() == {
+        "steps": [],
+        "dry_run": True,
+        "more": False,
+        "spared": 0,
+    }
     assert client.delete(f"{rules}/{made.json()['rules'][0]['id']}").status_code == 204
     assert client.delete(f"{rules}/{'0' * 32}").status_code == 404

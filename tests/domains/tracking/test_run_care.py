@@ -12,6 +12,7 @@ from tilth.core.hashing import content_address
 from tilth.core.ids import ProjectId, new_id
 from tilth.domains.tracking import actions, queries
 from tilth.domains.tracking.actions import care, purging, retention, rounds
+from tilth.domains.tracking.queries import care as wanted_runs
 from tilth.domains.tracking.queries import purging as gone
 from tilth.domains.tracking.types import RunDeleted, RunIdTaken, UnknownRun
 from tilth.wire.care import BulkRuns, RetentionCreate
@@ -144,8 +145,8 @@ def test_who_writes_to_a_run_that_is_being_purged_is_refused(either_db, project,
         pass
 
 
-def apply(db, project, actor, at, dry_run=False):
-    return asyncio.run(rounds.apply_rules(db, actor, project, at, dry_run=dry_run))
+def apply(db, project, actor, at, dry_run=False, spared=()):
+    return asyncio.run(rounds.apply_rules(db, actor, project, at, spares=lambda tx, project, ids: set(spared), dry_run=dry_run))
 
 
 def test_a_rule_reaches_only_ended_runs_that_are_old_enough(either_db, project, anna, make):
@@ -158,6 +159,28 @@ def test_a_rule_reaches_only_ended_runs_that_are_old_enough(either_db, project, 
     apply(either_db, project, anna, Millis(now() + 8 * DAY))
     assert either_db.read_blocking(lambda tx: queries.run_info(tx, project, old)).deleted
     assert not either_db.read_blocking(lambda tx: queries.run_info(tx, project, running)).deleted
+
+
+@pytest.mark.parametrize("action", ["delete", "drop_points", "drop_artifacts"])
+def test_a_run_that_is_needed_loses_nothing_by_a_rule(either_db, project, anna, make, action):
+    needed, other = make("needed"), make("other")
+    either_db.write_blocking(lambda tx: retention.add_rule(tx, anna, project, RetentionCreate(action=action, after_days=0)))
+    report = apply(either_db, project, anna, Millis(now() + DAY), spared=[needed])
+    assert ([step.runs for step in report.steps], report.spared) == ([[other]], 1)
+    # A step that was planned before the run was needed leaves it alone, too.
+    stale = report.steps[0]
+    stale.runs = [needed]
+    either_db.write_blocking(lambda tx: retention.apply(tx, anna, project, stale, lambda tx, project, ids: {needed}))
+    assert not either_db.read_blocking(lambda tx: queries.run_info(tx, project, needed)).deleted
+    assert len(either_db.read_blocking(lambda tx: queries.artifacts_of(tx, project, needed))) == 1
+    assert either_db.read_blocking(lambda tx: wanted_runs.runs_with_points(tx, project, [needed])) == [needed]
+
+
+def test_a_run_that_is_needed_still_goes_out_of_sight(either_db, project, anna, make):
+    needed = make("needed")
+    either_db.write_blocking(lambda tx: retention.add_rule(tx, anna, project, RetentionCreate(action="archive", after_days=0)))
+    report = apply(either_db, project, anna, Millis(now() + DAY), spared=[needed])
+    assert ([step.runs for step in report.steps], report.spared) == ([[needed]], 0)
 
 
 def test_dropped_points_leave_the_summary_and_are_planned_once(either_db, project, anna, make):

@@ -101,6 +101,8 @@ def _apply(caller: Caller, *, dry_run: bool) -> None:
         click.echo(f"{'would ' if dry_run else 'done: '}{words}  (rule {step['rule']})")
     if not report["steps"]:
         click.echo("nothing to do", err=True)
+    if report["spared"]:
+        click.echo(f"{_counted({'run': report['spared']})} spared: model versions came from there", err=True)
     if report["more"]:
         click.echo("there is more; the next round goes on", err=True)
 

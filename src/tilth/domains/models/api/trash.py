@@ -1,4 +1,4 @@
-"""The trash over HTTP: what was deleted, when it goes, and emptying it at once. Restoring is done where the thing stands."""
+"""Letting go over HTTP: retention rules applied, the trash looked at and emptied. Restoring is done where the thing stands."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from litestar.params import JSONBody
 from tilth.core.clock import DAY, Millis, now
 from tilth.core.errors import Invalid
 from tilth.domains.models.actions import trash
+from tilth.domains.models.queries.purging import runs_behind_versions
+from tilth.domains.tracking.actions import rounds
 from tilth.guard import AccessTo, Permission, get, post
-from tilth.wire.care import TrashEmptied, TrashEmpty, TrashList
+from tilth.wire.care import RetentionApply, RetentionReport, TrashEmptied, TrashEmpty, TrashList
 
 TRASH = "/api/v1/p/{project:str}/trash"
 TRASH_DAYS = "tilth_trash_days"
@@ -43,4 +45,11 @@ async def empty_trash(access: AccessTo[None], request: Asked, data: JSONBody[Tra
     return TrashEmptied(await trash.empty(access, access.actor, project, before, ids=data.ids), False)
 
 
-routes = [list_trash, empty_trash]
+@post("/api/v1/p/{project:str}/retention/apply", permission=Permission.RETENTION_MANAGE, status_code=200)
+async def apply_retention(access: AccessTo[None], data: JSONBody[RetentionApply]) -> RetentionReport:
+    """What the hourly round would do, now; with dry_run only told."""
+    project = access.project.id
+    return await rounds.apply_rules(access, access.actor, project, now(), spares=runs_behind_versions, dry_run=data.dry_run)
+
+
+routes = [list_trash, empty_trash, apply_retention]

@@ -1,4 +1,4 @@
-"""What of the registry lies in the trash, and the statements that delete it for good."""
+"""What of the registry lies in the trash or is needed, and the statements that delete it for good."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tilth.domains.models.tables import (
     logged_model_file,
     logged_model_param,
     logged_model_tag,
+    model_policy,
     model_version,
     registered_model,
     version_hold,
@@ -67,6 +68,23 @@ def projects_with_trash_across_projects(tx: Tx, before: Millis) -> list[str]:
     return [row.project_id for row in tx.all(select(together.c.project_id).order_by(together.c.project_id).limit(10_000))]
 
 
+def runs_behind_versions(tx: Tx, project_id: str, run_ids: Sequence[str]) -> set[str]:
+    """Those of at most 1,000 runs that a version came from, by itself or by its logged model; versions in the trash do not count."""
+    living = model_version.join(registered_model, registered_model.c.id == model_version.c.model_id).outerjoin(
+        logged_model, logged_model.c.id == model_version.c.logged_model_id
+    )
+    alive = (
+        model_version.c.project_id == project_id,
+        model_version.c.deleted_at.is_(None),
+        registered_model.c.deleted_at.is_(None),
+    )
+    found = [
+        select(column.label("run_id")).select_from(living).where(*alive, column.in_(list(run_ids)))
+        for column in (model_version.c.run_id, logged_model.c.source_run_id)
+    ]
+    return {row.run_id for row in tx.all(union(*found).limit(1000))}
+
+
 def version_numbers(tx: Tx, project_id: str, model_id: str) -> list[int]:
     """Of every version, deleted ones too; at most 10,000."""
     mine = select(model_version.c.version).where(model_version.c.project_id == project_id, model_version.c.model_id == model_id)
@@ -84,16 +102,20 @@ def is_held(tx: Tx, project_id: str, model_id: str, version: int | None) -> bool
 def score_digests(
     tx: Tx, project_id: str, *, model_id: str | None, version: int | None, logged_model_id: str | None
 ) -> list[str]:
-    """Bytes that the evaluations of a model, of one version, or of a logged model hold; at most 10,000."""
+    """Bytes that the evaluations of a model, of one version, or of a logged model hold; at most 10,000.
+
+    Scores that were announced and never sent were not claimed: the digest may be that of anybody's file.
+    """
     mine = evaluation.c.logged_model_id == logged_model_id if model_id is None else evaluation.c.model_id == model_id
-    wanted = [evaluation.c.project_id == project_id, evaluation.c.scores_digest.is_not(None), mine]
+    wanted = [evaluation.c.project_id == project_id, evaluation.c.scores_size.is_not(None), mine]
     if version is not None:
         wanted.append(evaluation.c.version == version)
     return [row.scores_digest for row in tx.all(select(evaluation.c.scores_digest).where(*wanted).limit(10_000))]
 
 
 def delete_model(tx: Tx, project_id: str, model_id: str) -> None:
-    """The model, its versions, and whatever refers to them."""
+    """The model, its versions, its policy, and whatever refers to them."""
+    tx.run(delete(model_policy).where(model_policy.c.project_id == project_id, model_policy.c.model_id == model_id))
     for table in (*_belonging_to(registered_model), registered_model):
         column = table.c.id if table is registered_model else table.c.model_id
         tx.run(delete(table).where(table.c.project_id == project_id, column == model_id))

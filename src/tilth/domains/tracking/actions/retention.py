@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
 from tilth.backends.sql import Tx, blob_use
 from tilth.core.actors import Actor
 from tilth.core.clock import Millis, now
@@ -18,6 +21,18 @@ PLANNED_RUNS = 1000
 """Runs that a rule looks at per round; the next round goes on with the rest."""
 SLICE_ROWS = 2000
 SLICE_ARTIFACTS = 200
+
+Spares = Callable[[Tx, ProjectId, Sequence[str]], set[str]]
+"""Which of at most PLANNED_RUNS runs somebody above this domain still needs: rules take nothing from them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What a rule comes to for some runs. spared: ids of those that it names and that are needed. after: where to go on, "" is nowhere."""
+
+    steps: list[RetentionStep]
+    spared: set[str]
+    after: str
 
 
 class UnknownRetentionRule(NotFound):
@@ -65,9 +80,9 @@ def rules(tx: Tx, project_id: ProjectId) -> list[RetentionRule]:
     ]
 
 
-def plan(tx: Tx, project_id: ProjectId, rule: RetentionRule, at: Millis, after: str = "") -> tuple[list[RetentionStep], str]:
-    """Steps for the next PLANNED_RUNS runs that the rule names (in order of ids, after `after`), and where to go on ("": nowhere)."""
-    ids = care.run_ids(
+def plan(tx: Tx, project_id: ProjectId, rule: RetentionRule, at: Millis, spares: Spares, after: str = "") -> Planned:
+    """For the next PLANNED_RUNS runs that the rule names, in order of ids, after `after`."""
+    found = care.run_ids(
         tx,
         project_id,
         terms=parse_filter(rule.filter),
@@ -76,18 +91,24 @@ def plan(tx: Tx, project_id: ProjectId, rule: RetentionRule, at: Millis, after: 
         after=after,
         limit=PLANNED_RUNS,
     )
+    spared = spares(tx, project_id, found) if retention.takes_away(rule.action) else set()
+    ids = [id_ for id_ in found if id_ not in spared]
     artifacts = care.artifact_sizes(tx, project_id, ids) if rule.action == "drop_artifacts" else {}
     points: dict[str, int] = {}
     if rule.action == "drop_points":
         points = care.logged_counts(tx, project_id, care.runs_with_points(tx, project_id, ids))
     steps = retention.plan_steps(rule.id, rule.action, ids, artifacts, points)
-    return steps, ids[-1] if len(ids) == PLANNED_RUNS else ""
+    return Planned(steps, spared, found[-1] if len(found) == PLANNED_RUNS else "")
 
 
-def apply(tx: Tx, actor: Actor, project_id: ProjectId, step: RetentionStep) -> bool:
+def apply(tx: Tx, actor: Actor, project_id: ProjectId, step: RetentionStep, spares: Spares) -> bool:
     """Does a slice of the step. Returns whether there is more of it to do."""
     known = {row.id for row in care.run_states(tx, project_id, step.runs) if row.deleted_at is None}
+    if retention.takes_away(step.action):
+        known -= spares(tx, project_id, step.runs)
     ids = [id_ for id_ in step.runs if id_ in known]
+    if not ids:
+        return False
     if step.action in ("archive", "delete"):
         change_many(tx, actor, project_id, ids, BulkRuns(do="archive" if step.action == "archive" else "delete"))
         return False

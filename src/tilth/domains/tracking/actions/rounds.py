@@ -42,29 +42,42 @@ async def change_in_chunks(doors: Doors, actor: Actor, project_id: ProjectId, id
     return changed
 
 
-async def apply_rules(doors: Doors, actor: Actor, project_id: ProjectId, at: Millis, *, dry_run: bool = False) -> RetentionReport:
+async def apply_rules(
+    doors: Doors, actor: Actor, project_id: ProjectId, at: Millis, *, spares: retention.Spares, dry_run: bool = False
+) -> RetentionReport:
     """Plans every rule of the project and, unless told otherwise, executes each step in slices."""
     report = RetentionReport([], dry_run, more=False)
+    spared: set[str] = set()
     for rule in await doors.read(lambda tx: retention.rules(tx, project_id)):
-        steps, more = await _planned(doors, project_id, rule, at)
-        report.more = report.more or more
-        report.steps += steps
+        planned = await _planned(doors, project_id, rule, at, spares)
+        report.more = report.more or bool(planned.after)
+        report.steps += planned.steps
+        spared |= planned.spared
         if not dry_run:
-            for step in steps:
-                while await doors.write(partial(retention.apply, actor=actor, project_id=project_id, step=step)):
+            for step in planned.steps:
+                one = partial(retention.apply, actor=actor, project_id=project_id, step=step, spares=spares)
+                while await doors.write(one):
                     pass
+    report.spared = len(spared)
     return report
 
 
-async def _planned(doors: Doors, project_id: ProjectId, rule: RetentionRule, at: Millis) -> tuple[list[RetentionStep], bool]:
+async def _planned(
+    doors: Doors, project_id: ProjectId, rule: RetentionRule, at: Millis, spares: retention.Spares
+) -> retention.Planned:
+    """At least MAX_STEPS steps, if there are as many."""
     steps: list[RetentionStep] = []
+    spared: set[str] = set()
     after = ""
     while len(steps) < MAX_STEPS:
-        found, after = await doors.read(partial(retention.plan, project_id=project_id, rule=rule, at=at, after=after))
-        steps += found
+        some = partial(retention.plan, project_id=project_id, rule=rule, at=at, spares=spares, after=after)
+        found: retention.Planned = await doors.read(some)
+        steps += found.steps
+        spared |= found.spared
+        after = found.after
         if not after:
-            return steps, False
-    return steps, True
+            break
+    return retention.Planned(steps, spared, after)
 
 
 async def purge(
@@ -97,7 +110,7 @@ async def remove_all_leftovers(database: Database) -> int:
     return gone
 
 
-async def apply_all_rules(database: Database, clock: Clock) -> None:
+async def apply_all_rules(database: Database, clock: Clock, spares: retention.Spares) -> None:
     """One round over every project that has retention rules."""
     for project in await database.read(care.projects_with_rules_across_projects):
-        await apply_rules(database, SYSTEM, ProjectId(project), clock())
+        await apply_rules(database, SYSTEM, ProjectId(project), clock(), spares=spares)

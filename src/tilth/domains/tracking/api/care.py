@@ -1,4 +1,4 @@
-"""Care of runs over HTTP: many at once, and retention rules."""
+"""Care of runs over HTTP: many at once, and the retention rules. `models`, which knows what is needed, applies them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from litestar import Request
 from litestar.params import FromPath, JSONBody
 
 from tilth.backends.sql import Tx
-from tilth.core.clock import now
 from tilth.core.errors import Invalid, TooLarge
 from tilth.core.ids import ProjectId
 from tilth.domains.tracking import queries
@@ -22,9 +21,7 @@ from tilth.wire.care import (
     MAX_BULK_RUNS,
     BulkResult,
     BulkRuns,
-    RetentionApply,
     RetentionCreate,
-    RetentionReport,
     RetentionRules,
 )
 
@@ -71,12 +68,6 @@ async def add_rule(access: AccessTo[None], request: Asked, data: JSONBody[Retent
 @delete(RULES + "/{rule_id:str}", permission=Permission.RETENTION_MANAGE)
 async def remove_rule(access: AccessTo[None], rule_id: FromPath[str]) -> None:
     await access.write(lambda tx: retention.remove_rule(tx, access.actor, access.project.id, rule_id))
-
-
-@post(RULES + "/apply", permission=Permission.RETENTION_MANAGE, status_code=200)
-async def apply_rules(access: AccessTo[None], data: JSONBody[RetentionApply]) -> RetentionReport:
-    """What the hourly round would do, now; with dry_run only told."""
-    return await rounds.apply_rules(access, access.actor, access.project.id, now(), dry_run=data.dry_run)
 
 
 async def _rules(access: Access[None], request: Asked) -> RetentionRules:
@@ -128,4 +119,4 @@ def _filtered(tx: Tx, project: ProjectId, data: BulkRuns) -> list[str]:
     return ids
 
 
-routes = [change_runs, list_rules, add_rule, remove_rule, apply_rules]
+routes = [change_runs, list_rules, add_rule, remove_rule]

@@ -26,6 +26,11 @@ def check_rule(rule: RetentionCreate) -> None:
     parse_filter(rule.filter)
 
 
+def takes_away(action: RetentionDo) -> bool:
+    """Whether something is lost by it, at once or after the days of the trash."""
+    return action != "archive"
+
+
 def ended_before(after_days: int, at: Millis) -> Millis:
     """Runs that ended before this moment are old enough."""
     return Millis(at - after_days * DAY)
