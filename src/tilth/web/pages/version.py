@@ -228,7 +228,9 @@ def _snippets(project: str, v: VersionView) -> list[tuple[str, str]]:
     path = project_url(project, "models", v.model, "versions", v.version).replace("/p/", "/api/v1/p/", 1)
     python = f"import tilth\n\ntilth.init(project={project!r})\nmodel = tilth.load_model({reference!r})"
     measure = (
-        f"import tilth\n\ntilth.init(project={project!r})\nprint(tilth.evaluate({reference!r}, data, target='COLUMN', slices=[]))"
+        "import pandas as pd\nimport tilth\n\n"
+        f"tilth.init(project={project!r})\nrows = pd.read_parquet('held-out.parquet')\n"
+        f"print(tilth.evaluate({reference!r}, rows, target='COLUMN', slices=[]))"
     )
     mlflow = f"import mlflow\n\nmodel = mlflow.pyfunc.load_model({json.dumps(f'models:/{v.model}/{v.version}')})"
     return [
