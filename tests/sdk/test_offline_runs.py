@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 import tilth
-from tilth.sdk import connection, journal, spill, syncing
+from tilth.sdk import connection, journal, journal_reading, spill, syncing
 from tilth.sdk.http import Http
 from tilth.wire.journal import Logged
 
@@ -85,7 +85,7 @@ def test_an_offline_run_is_kept_whole_and_sent_later_once(
     assert [data.name for data in found.inputs] == ["small"]
     assert artifacts(offline, run.id)["weights.bin"] == 100_000
     assert found.run.started <= found.run.ended
-    assert journal.journals(journal_root) == []
+    assert journal_reading.journals(journal_root) == []
     assert sent(offline, journal_root).sent == {}
 
 
@@ -99,17 +99,17 @@ def test_a_run_begins_without_its_server_and_catches_up_by_itself(
         run.log(loss=step)
     run.log_text("kept on disk meanwhile", "note.txt")
     run.flush()
-    assert len(journal.journals(journal_root)) == 1
+    assert len(journal_reading.journals(journal_root)) == 1
     brittle.up()
     deadline = time.monotonic() + 20
-    while journal.journals(journal_root) and time.monotonic() < deadline:
+    while journal_reading.journals(journal_root) and time.monotonic() < deadline:
         time.sleep(0.05)
     run.log(loss=300.0)
     run.finish()
     found = read(run.id, brittle)
     assert (found.run.name, found.run.status, counts(found)) == ("early", "finished", {"loss": 301})
     assert artifacts(brittle, run.id)["note.txt"] == 22
-    assert journal.journals(journal_root) == []
+    assert journal_reading.journals(journal_root) == []
 
 
 def test_a_server_that_goes_away_costs_no_value_and_doubles_none(
@@ -179,7 +179,7 @@ def test_syncs_that_are_killed_again_and_again_send_each_value_once(offline: Any
     for run_id in ids:
         found = read(run_id, offline)
         assert (found.run.status, counts(found)) == ("finished", {"loss": 5000, "other": 5000})
-    assert journal.journals(journal_root) == []
+    assert journal_reading.journals(journal_root) == []
 
 
 def test_a_group_that_was_sent_but_not_noted_is_not_counted_twice(offline: Any, read: Read, journal_root: Path) -> None:
@@ -188,8 +188,8 @@ def test_a_group_that_was_sent_but_not_noted_is_not_counted_twice(offline: Any, 
             run.log(loss=step)
             if step % 200 == 199:
                 run.flush()
-    (folder,) = journal.journals(journal_root)
-    position = folder / journal.POSITION
+    (folder,) = journal_reading.journals(journal_root)
+    position = folder / journal_reading.POSITION
     kept: list[bytes] = []
 
     def note(size: int) -> None:
@@ -222,7 +222,7 @@ if __name__ == "__main__":
     child = program(offline, journal_root, code, TILTH_MODE="offline")
     out, err = child.communicate(timeout=60)
     assert child.returncode == 0, err
-    assert len(journal.journals(journal_root)) == 3
+    assert len(journal_reading.journals(journal_root)) == 3
     assert sent(offline, journal_root).waiting == {}
     assert counts(read(out.strip(), offline)) == {"worker/0": 50, "worker/1": 50, "loss": 1}
 
@@ -261,11 +261,11 @@ def test_a_line_torn_by_a_crash_is_left_out_and_a_damaged_one_is_named(offline: 
         run.log(loss=1.0)
         run.flush()
         run.log(loss=2.0)
-    (folder,) = journal.journals(journal_root)
+    (folder,) = journal_reading.journals(journal_root)
     file = folder / journal.ENTRIES
     whole = file.read_bytes()
     file.write_bytes(whole[:-10])
-    assert sum(1 for _ in journal.entries(folder)) == whole.count(b"\n") - 1
+    assert sum(1 for _ in journal_reading.entries(folder)) == whole.count(b"\n") - 1
     lines = whole.splitlines(keepends=True)
     file.write_bytes(b"".join([*lines[:2], b"\0\0\0\n", *lines[2:]]))
     report = sent(offline, journal_root)
@@ -314,7 +314,10 @@ def test_every_policy_of_syncing_keeps_what_was_logged(offline: Any, journal_roo
         with tilth.run() as run:
             run.log(loss=1.0)
         found = [
-            entry for folder in journal.journals(journal_root) if run.id in folder.name for entry, _, _ in journal.entries(folder)
+            entry
+            for folder in journal_reading.journals(journal_root)
+            if run.id in folder.name
+            for entry, _, _ in journal_reading.entries(folder)
         ]
         assert any(isinstance(entry, Logged) for entry in found)
     monkeypatch.setenv("TILTH_JOURNAL_SYNC", "sometimes")

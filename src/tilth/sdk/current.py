@@ -19,7 +19,7 @@ import msgspec
 from tilth.core.clock import now
 from tilth.core.errors import NotFound, TilthError, Unavailable
 from tilth.core.ids import new_id
-from tilth.sdk import capture, journal, notebook_view, ranks
+from tilth.sdk import capture, journal, journal_reading, notebook_view, ranks
 from tilth.sdk.active import Begun, Run
 from tilth.sdk.code import keep_code, plan_code
 from tilth.sdk.connection import Connection, connection
@@ -209,7 +209,7 @@ def _resumed(target: Connection, run_id: str, environment: Environment) -> Begun
             sys.stderr.write(f"tilth: {away}\ntilth: the run goes on without it; steps count on from what waits in the journal\n")
         else:
             return Begun(info.id, info.name, info.experiment, last_steps={metric.key: metric.step for metric in detail.metrics})
-    known = journal.last_steps(journal.journal_root(os.environ, Path.cwd()), run_id)
+    known = journal_reading.last_steps(journal.journal_root(os.environ, Path.cwd()), run_id)
     return Begun(run_id, f"run {run_id[-8:]}", "", last_steps=known)
 
 

@@ -18,7 +18,7 @@ from tilth.core.clock import Millis
 from tilth.core.errors import Conflict, Denied, Invalid, NotFound, TilthError, Unauthenticated, Unavailable
 from tilth.core.hashing import address_of_file
 from tilth.core.names import check_artifact_path
-from tilth.sdk import journal, uploads
+from tilth.sdk import journal, journal_reading, uploads
 from tilth.sdk.http import Http
 from tilth.wire.journal import Began, Changed, Entry, Logged, Position, Stored
 from tilth.wire.tracking import MAX_INPUTS, MAX_METRICS, MAX_PARAMS, MAX_TAGS, LogBatch, RunInfo, RunUpdate
@@ -103,7 +103,7 @@ class _Group:
 
 
 class Delivery:
-    """One folder of a journal on its way to one project. Hold `journal.sending(folder)` while it works.
+    """One folder of a journal on its way to one project. Hold `journal_reading.sending(folder)` while it works.
 
     api: path of the project's API. sent: called with the bytes of entries that were acknowledged. stop: asked between requests.
     """
@@ -120,9 +120,9 @@ class Delivery:
     ) -> None:
         self._http, self._api, self._folder = http, api, folder
         self._sent, self._stop, self._retry_for_s = sent, stop, retry_for_s
-        self._began = journal.began(folder)
+        self._began = journal_reading.began(folder)
         self._path = f"{api}/runs/{self._began.run_id}"
-        self.position = journal.read_position(folder)
+        self.position = journal_reading.read_position(folder)
         self.last_moment: Millis | None = None
         self.said_its_end = False
 
@@ -156,7 +156,7 @@ class Delivery:
 
     def _look_back(self) -> None:
         """What was sent already tells, too, when the run was last alive and how it ended."""
-        for entry, _, end in journal.entries(self._folder):
+        for entry, _, end in journal_reading.entries(self._folder):
             self._note(entry)
             if end >= self.position.sent:
                 break
@@ -173,7 +173,7 @@ class Delivery:
     def _next_group(self) -> tuple[_Group | Entry, int, int] | None:
         group: _Group | None = None
         bound = self.position.until if self.position.until > self.position.sent else None
-        for entry, begin, end in journal.entries(self._folder, self.position.sent):
+        for entry, begin, end in journal_reading.entries(self._folder, self.position.sent):
             if not isinstance(entry, Logged):
                 return (group, group.begin, group.end) if group is not None else (entry, begin, end)
             if group is None:
@@ -188,7 +188,7 @@ class Delivery:
         return (group, group.begin, group.end) if group is not None else None
 
     def _advance(self, begin: int, end: int) -> None:
-        for entry, _, until in journal.entries(self._folder, begin):
+        for entry, _, until in journal_reading.entries(self._folder, begin):
             self._note(entry)
             if until >= end:
                 break
@@ -197,7 +197,7 @@ class Delivery:
 
     def _write(self, position: Position) -> None:
         self.position = position
-        journal.write_position(self._folder, position)
+        journal_reading.write_position(self._folder, position)
 
     def _send_group(self, group: _Group) -> None:
         if self.position.until != group.end:

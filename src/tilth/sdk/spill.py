@@ -10,7 +10,7 @@ import msgspec
 
 from tilth.core.clock import monotonic
 from tilth.core.errors import Invalid, TilthError, Unavailable
-from tilth.sdk import journal
+from tilth.sdk import journal_reading
 from tilth.sdk.delivery import Delivery
 from tilth.sdk.http import Http
 from tilth.sdk.journal import Journal, Policy
@@ -119,7 +119,7 @@ class Spill:
             return
         self._next_try = monotonic() + self._pause_s
         self._pause_s = min(MAX_PAUSE_S, self._pause_s * 2)
-        with journal.sending(standing.folder) as ours:
+        with journal_reading.sending(standing.folder) as ours:
             if not ours:
                 return
             delivery = Delivery(self._http, self._api, standing.folder, stop=stop)

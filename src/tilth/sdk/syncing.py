@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from tilth.core.errors import TilthError, Unavailable
-from tilth.sdk import journal
+from tilth.sdk import journal, journal_reading
 from tilth.sdk.delivery import Delivery, RunNotThere
 from tilth.sdk.http import LOOPBACK, Http
 from tilth.wire.journal import Began
@@ -58,8 +58,8 @@ Progress = Callable[[int, int], None]
 def waiting_bytes(root: Path) -> int:
     """Bytes of entries that were not sent yet."""
     total = 0
-    for folder in journal.journals(root):
-        total += (folder / journal.ENTRIES).stat().st_size - journal.read_position(folder).sent
+    for folder in journal_reading.journals(root):
+        total += (folder / journal.ENTRIES).stat().st_size - journal_reading.read_position(folder).sent
     return total
 
 
@@ -73,7 +73,7 @@ def sync(root: Path, to: Destination, progress: Progress = lambda done, whole: N
         done += size
         progress(min(done, whole), whole)
 
-    again = [folder for folder in journal.journals(root) if not _attempt(folder, to, report, sent)]
+    again = [folder for folder in journal_reading.journals(root) if not _attempt(folder, to, report, sent)]
     for folder in again:
         # Ranks and children go on with a run that another journal makes: by now it may be there.
         _attempt(folder, to, report, sent)
@@ -94,7 +94,7 @@ def _attempt(folder: Path, to: Destination, report: Report, sent: Callable[[int]
     """False: worth another attempt in this round."""
     if not folder.is_dir():
         return True
-    with journal.sending(folder) as ours:
+    with journal_reading.sending(folder) as ours:
         if not ours:
             report.waiting[folder.name] = "another process is sending it"
             return True
@@ -113,17 +113,17 @@ def _attempt(folder: Path, to: Destination, report: Report, sent: Callable[[int]
 def _send(folder: Path, to: Destination, report: Report, sent: Callable[[int], object]) -> bool:
     if not (folder / journal.ENTRIES).is_file():
         return True
-    begun = journal.began(folder)
+    begun = journal_reading.began(folder)
     if not to.takes(begun, folder):
         report.waiting[folder.name] = f"it was meant for {begun.url}; send it there, or here, by naming the address with --url"
         return True
-    before = journal.read_position(folder).sent
+    before = journal_reading.read_position(folder).sent
     delivery = Delivery(to.http, to.api(begun), folder, sent=sent, retry_for_s=RETRY_S)
     delivery.send()
     report.waiting.pop(folder.name, None)
     if delivery.position.sent > before:
         report.sent[begun.run_id] = report.sent.get(begun.run_id, 0) + delivery.position.sent - before
-    if journal.is_written(folder, begun, QUIET_S):
+    if journal_reading.is_written(folder, begun, QUIET_S):
         report.waiting[folder.name] = f"run {begun.run_id} is still writing"
     elif delivery.at_end():
         _put_away(folder, delivery, begun, report)
