@@ -341,6 +341,24 @@ def test_data_is_looked_for_by_content(tilth, record, repository):
     assert {one["name"]: one["state"] for one in again["data"]}["kept"] == "differs"
 
 
+def test_a_program_that_never_heard_of_tilth_is_made_again_too(tilth, shared_installation, tmp_path):
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "plain.py").write_text("import sys; print(sys.argv[1], open('plain.py').read()[:10])")
+    command = [sys.executable, "-m", "tilth.cli", "exec", "--experiment", "plain", "--", "python", "plain.py", "seven"]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | tilth.environment | {"PATH": path}
+    first = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True)
+    assert first.stdout == "seven import sys\n", first.stderr
+    run_id = json.loads(tilth("run", "list", "--experiment", "plain", "--json").stdout)[0]["run"]["id"]
+    (work / "plain.py").unlink()
+    done = tilth("reproduce", run_id, "--into", "x", "--no-environment", "--yes", "--json")
+    assert done.exit_code == 0, done.output
+    packages = shared_installation.client.get(f"/api/v1/p/default/runs/{run_id}/artifacts/environment/packages.txt").text
+    assert "\npytest==" in packages
+    assert (tilth.here / "x" / "plain.py").read_text().startswith("import sys")
+
+
 def a_wheel(folder: Path) -> None:
     name = "plough-1.2.0"
     with zipfile.ZipFile(folder / f"{name}-py3-none-any.whl", "w") as wheel:
@@ -380,8 +398,8 @@ def test_only_packages_at_versions_are_read():
 
 
 def made_by(entry_point: str, *argv: str, git: bool = True, **more: Any) -> Environment:
-    state = GitState(commit="a" * 40, root="/home/ada/flights") if git else None
-    return Environment(git=state, entry_point=entry_point, argv=list(argv), working_folder="/home/ada/flights/jobs", **more)
+    state = GitState(commit="a" * 40, root="/srv/flights") if git else None
+    return Environment(git=state, entry_point=entry_point, argv=list(argv), working_folder="/srv/flights/jobs", **more)
 
 
 @pytest.mark.parametrize(
@@ -389,7 +407,7 @@ def made_by(entry_point: str, *argv: str, git: bool = True, **more: Any) -> Envi
     [
         (made_by("train.py", "--depth", "3"), "python train.py --depth 3", "jobs"),
         (made_by("../train.py"), "python ../train.py", "jobs"),
-        (made_by("/home/ada/flights/train.py"), "python ../train.py", "jobs"),
+        (made_by("/srv/flights/train.py"), "python ../train.py", "jobs"),
         (made_by("python -m flights.train", "3"), "python -m flights.train 3", "jobs"),
         (made_by("/usr/bin/python3.11", "train.py"), "python train.py", "jobs"),
         (made_by("./train.sh", "-x"), "./train.sh -x", "jobs"),

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tilth.sdk.capture import masked, without_credentials
+from tilth.sdk.capture import masked
 from tilth.sdk.datasets import describe
 from tilth.sdk.errors import UnknownData
+from tilth.sdk.installed import without_credentials
 
 
 def digest(data: Any) -> str:

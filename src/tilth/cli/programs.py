@@ -17,6 +17,7 @@ import click
 
 from tilth.cli.client import API, Api
 from tilth.cli.environment import variables
+from tilth.cli.program_code import keep, read_code
 from tilth.core.errors import Conflict, Denied, Invalid, TilthError
 from tilth.core.ids import new_id
 from tilth.sdk import capture
@@ -49,9 +50,14 @@ def begin_run(
     tags: Mapping[str, str] | None = None,
     folder: Path | None = None,
 ) -> str:
-    """Id of a new run that knows the code and the machine. folder: in which the program will work (None: this one)."""
-    made_by = capture.environment(folder or Path.cwd())
-    made_by.working_folder = str(folder or Path.cwd())
+    """Id of a new run that knows the machine, and keeps what Git does not know of the code.
+
+    folder: in which the program will work (None: this one).
+    """
+    place = folder or Path.cwd()
+    made_by = capture.environment(place)
+    made_by.working_folder = str(place)
+    code = read_code(command, made_by, place)
     made_by.entry_point, made_by.argv = command[0], capture.masked(list(command[1:]))
     asked = RunCreate(
         id=new_id(),
@@ -63,7 +69,9 @@ def begin_run(
         tags=dict(tags or {}),
         environment=made_by,
     )
-    return str(api.call("POST", api.in_project("runs"), asked)["id"])
+    run_id = str(api.call("POST", api.in_project("runs"), asked)["id"])
+    keep(api, run_id, code)
+    return run_id
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import re
@@ -11,14 +10,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import psutil
 
 from tilth import __version__
 from tilth.sdk import notebook
+from tilth.sdk.installed import without_credentials
 from tilth.wire.tracking import Environment, GitState
 
 COMMAND_TIMEOUT_S = 10
@@ -97,19 +95,6 @@ def uncommitted_diff(folder: Path) -> bytes:
     return diff
 
 
-def without_credentials(remote: str) -> str:
-    """`https://user:secret@host/x.git` becomes `https://host/x.git`; `git@host:x.git` stays."""
-    if "://" not in remote:
-        return remote
-    try:
-        parts = urlsplit(remote)
-        address = parts.hostname or ""
-        host = f"{address}:{parts.port}" if parts.port else address
-    except ValueError:
-        return ""
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))
-
-
 def masked(arguments: list[str]) -> list[str]:
     """Command-line arguments with what looks like a secret replaced by `***`: values of options so named, and Tilth's tokens."""
     shown: list[str] = []
@@ -160,28 +145,6 @@ def conda_packages(environ: Mapping[str, str]) -> str:
         return ""
     names = sorted(file.stem.rsplit("-", 2) for file in kept.glob("*.json") if file.stem.count("-") >= 2)
     return "".join(f"{'='.join(parts)}\n" for parts in names)
-
-
-def packages() -> str:
-    """Every installed distribution as a line of a requirements file, in order: `name==version`, or where it was taken from.
-
-    What was installed from a local folder stands in a comment: no other machine can install it from there.
-    """
-    lines = {dist.name.lower(): _requirement(dist) for dist in metadata.distributions() if dist.name}
-    return "".join(f"{line}\n" for _, line in sorted(lines.items()))
-
-
-def _requirement(dist: metadata.Distribution) -> str:
-    try:
-        origin = json.loads(dist.read_text("direct_url.json") or "{}")
-    except ValueError:
-        origin = {}
-    url = without_credentials(str(origin.get("url", "")))
-    if "vcs_info" in origin:
-        return f"{dist.name} @ {origin['vcs_info'].get('vcs', 'git')}+{url}@{origin['vcs_info'].get('commit_id', '')}"
-    if url.startswith("file:"):
-        return f"# {dist.name}=={dist.version} was installed from a folder of that machine"
-    return f"{dist.name} @ {url}" if url else f"{dist.name}=={dist.version}"
 
 
 def _is_installed(file: Path) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tilth.sdk import capture, notebook
 from tilth.sdk.active import Run
+from tilth.sdk.installed import packages
 from tilth.wire.tracking import Environment
 
 CODE = "code"
@@ -37,7 +38,7 @@ def keep_code(run: Run, found: Environment, folder: Path, files: list[Path]) -> 
             run.later(name, partial(bytes, file.read_bytes()))
         except OSError:
             continue
-    run.later(PACKAGES, lambda: capture.packages().encode())
+    run.later(PACKAGES, lambda: packages().encode())
     conda = capture.conda_packages(os.environ)
     if conda:
         run.later(CONDA, conda.encode)

@@ -6,6 +6,7 @@ import click
 
 from tilth.cli.caller import Caller, shared
 from tilth.cli.client import Api
+from tilth.cli.program_code import noting_packages
 from tilth.cli.programs import begin_run, check_program, end_run, run_environment, run_program
 
 
@@ -30,7 +31,7 @@ def execute(caller: Caller, experiment: str | None, name: str | None, command: t
     check_program(command)
     with Api(caller.target()) as api:
         run_id = begin_run(api, command, experiment=experiment, name=name)
-        with run_environment(api, run_id) as environment:
+        with run_environment(api, run_id) as environment, noting_packages(api, run_id, command):
             click.echo(f"run {run_id}  {api.target.url}/p/{api.target.project}/runs/{run_id}", err=True)
             code, error = run_program(api, run_id, command, environment)
             end_run(api, run_id, code, error)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from tilth.cli.program_code import PYTHON
 from tilth.core.errors import Invalid
 from tilth.sdk.code import CODE
 from tilth.sdk.notebook import NAME as NOTEBOOK
@@ -17,7 +18,6 @@ from tilth.wire.tracking import Environment
 MASK = "***"
 NOTEBOOK_FILE = "reproduced.ipynb"
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
-_PYTHON = re.compile(r"python(\d(\.\d+)?)?")
 
 
 class CannotStart(Invalid):
@@ -73,7 +73,7 @@ class Launch:
         name = self.program
         if "/" in name and not name.startswith("/"):
             name = str(folder / self.where / name)
-        # A program of the environment that recorded it, such as /home/ada/.venv/bin/torchrun, is looked for in this one.
+        # A program of the environment that recorded it, such as /srv/.venv/bin/torchrun, is looked for in this one.
         found = shutil.which(name, path=path) or (shutil.which(Path(name).name, path=path) if "/" in self.program else None)
         if found is None:
             raise CannotStart(f"there is no program {self.program!r} here; install it, or prepare with --no-start")
@@ -99,21 +99,32 @@ def launch_of(made_by: Environment) -> Launch:
     if base in kept or base.endswith((".py", ".pyw")):
         script = _script(made_by, where, is_kept=base in kept)
         return Launch(script=script, words=words, where=where, code=((kept[base], script),) if base in kept else ())
-    if _PYTHON.fullmatch(base):
-        return Launch(words=words, where=where)
+    code = _kept_words(made_by, where, kept)
+    if PYTHON.fullmatch(base):
+        return Launch(words=words, where=where, code=code)
     if not entry or entry.startswith("-"):
         raise CannotStart(
             f"the run was started {'by `python -c` or from standard input' if entry else 'in a way that was not recorded'}, and its "
             "code is not kept; --no-start prepares the folder"
         )
     mapped = _below(made_by, entry) if entry.startswith("/") else None
-    return Launch(program=entry if mapped is None else f"./{_relative(mapped, where)}", words=words, where=where)
+    return Launch(program=entry if mapped is None else f"./{_relative(mapped, where)}", words=words, where=where, code=code)
 
 
 def path_with(first: Path | None, environ: Mapping[str, str]) -> str:
     """PATH, with the programs of a virtual environment in front."""
     rest = environ.get("PATH", os.defpath)
     return rest if first is None else f"{first}{os.pathsep}{rest}"
+
+
+def _kept_words(made_by: Environment, where: PurePosixPath, kept: Mapping[str, str]) -> tuple[tuple[str, PurePosixPath], ...]:
+    """A script that an interpreter was given, and where it goes."""
+    for word in (made_by.entry_point, *made_by.argv):
+        base = word.rpartition("/")[2]
+        if base in kept and not word.startswith("-"):
+            found = _below(made_by, os.path.join(made_by.working_folder, word))
+            return ((kept[base], found),) if found is not None and found.parts else ()
+    return ()
 
 
 def _script(made_by: Environment, where: PurePosixPath, *, is_kept: bool) -> PurePosixPath:

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from tilth.cli.client import Api
+from tilth.cli.program_code import noting_packages
 from tilth.cli.programs import begin_run, end_run, run_environment, run_program
 from tilth.cli.reproducing import data, folder, packages, repository
 from tilth.cli.reproducing.launch import Launch, path_with
@@ -130,7 +131,7 @@ def start_again(api: Api, plan: Plan, launch: Launch, say: Callable[[str], None]
         tags={REPRODUCES_TAG: first.run.id},
         folder=plan.workplace,
     )
-    with run_environment(api, again) as environment:
+    with run_environment(api, again) as environment, noting_packages(api, again, command):
         environment |= {"PATH": path} | ({"VIRTUAL_ENV": str(plan.folder / packages.FOLDER)} if has_own else {})
         environment |= {PARAMS_VARIABLE: params} if params else {}
         say(f"run {again}  {api.target.url}/p/{api.target.project}/runs/{again}")
