@@ -95,3 +95,4 @@ def test_a_wrong_file_is_told_in_words(installation, tmp_path, text, says):
 
 def test_params_fill_places_or_follow_the_command():
     assert filled(["train", "--rate={rate}"], {"rate": 0.1, "fast": True}) == ["train", "--rate=0.1", "--fast", "true"]
+    assert filled(["train", "{a}/{b}"], {"a": "{b}", "b": 1}) == ["train", "{b}/1"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -114,11 +115,9 @@ class ProgramTrials:
 def filled(command: Sequence[str], params: Mapping[str, Value]) -> list[str]:
     """The command with `{name}` replaced by values; params that it does not name so follow as `--name value`."""
     named = [name for name in params if any(f"{{{name}}}" in word for word in command)]
-    words = []
-    for word in command:
-        for name in named:
-            word = word.replace(f"{{{name}}}", text_of(params[name]))
-        words.append(word)
+    # In one pass: a value may itself look like a place for another one.
+    places = re.compile("|".join(re.escape(f"{{{name}}}") for name in named) or "(?!)")
+    words = [places.sub(lambda place: text_of(params[place.group()[1:-1]]), word) for word in command]
     rest = [word for name, value in params.items() if name not in named for word in (f"--{name}", text_of(value))]
     return [*words, *rest]
 

@@ -112,5 +112,10 @@ class SweepPage(msgspec.Struct):
     total: int
 
 
+def whole_of(text: str) -> int:
+    """The whole number that a tag says; 0 for anything else: tags are anybody's to write."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
+
+
 def is_better(goal: Goal, value: float, than: float) -> bool:
     return value > than if goal == "maximize" else value < than

@@ -15,7 +15,6 @@ from tilth.core.ids import new_id
 from tilth.sdk import current
 from tilth.sdk.active import Run
 from tilth.sdk.connection import Connection, connection
-from tilth.sdk.errors import NotEverythingSent
 from tilth.sdk.sweeps.errors import InvalidSweep, NoSweep, SweepTaken
 from tilth.wire.sweeps import (
     BEST_TAG,
@@ -29,6 +28,7 @@ from tilth.wire.sweeps import (
     TRIAL_TAG,
     SweepSpec,
     SweepState,
+    whole_of,
 )
 from tilth.wire.tracking import MAX_TAG_CHARS, LogBatch, RunDetail, RunPage
 
@@ -106,7 +106,9 @@ class Board:
         """From the trials of earlier processes. Those that were cut off are marked as replaced: they are run once more."""
         standing = Standing()
         for run, tags, value in self._children():
-            number, params = int(tags[TRIAL_TAG]), msgspec.json.decode(tags[PARAMS_TAG])
+            number, params = whole_of(tags[TRIAL_TAG]), _params(tags.get(PARAMS_TAG, ""))
+            if not number or params is None:
+                continue  # Somebody else wrote the tags.
             if run.status in OVER:
                 result = TrialResult(
                     number,
@@ -178,7 +180,7 @@ class Board:
                 found = self._target.http.call("GET", f"{self._target.api}/runs/{self.parent.id}", RunDetail)
                 if STOP_TAG in found.tags:
                     self.stop_wanted.set()
-            except (TilthError, NotEverythingSent):
+            except TilthError:
                 continue  # The server is away for a moment; trials wait for it by themselves.
 
 
@@ -190,6 +192,12 @@ def spec_of(found: RunDetail) -> SweepSpec:
         raise NoSweep(found.run.id) from error
 
 
+def _params(text: str) -> dict[str, Any] | None:
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+
+
 def _lease_end(text: str) -> int:
-    end = text.partition(" ")[2]
-    return int(end) if end.isdigit() else 0
+    return whole_of(text.partition(" ")[2])

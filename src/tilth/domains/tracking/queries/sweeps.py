@@ -27,6 +27,7 @@ from tilth.wire.sweeps import (
     SweepView,
     TrialPage,
     TrialView,
+    whole_of,
 )
 
 MAX_PAGE = 1000
@@ -108,7 +109,7 @@ def _trials(project_id: str, sweep_id: str) -> list[Any]:
 
 def _trial(row: Row) -> TrialView:
     return TrialView(
-        number=_whole(row.number),
+        number=whole_of(row.number),
         id=row.id,
         status=row.status,
         value=row.value,
@@ -163,12 +164,7 @@ def _view(row: Row, tags: dict[str, str], counts: Row | None) -> SweepView | Non
 def _state(tags: dict[str, str], moment: Millis) -> str:
     """As its runner says, unless the runner has died: its lease then is over."""
     state, lease = tags.get(STATE_TAG, "running"), tags.get(RUNNER_TAG, "").partition(" ")[2]
-    return "cut off" if state == "running" and _whole(lease) <= moment else state
-
-
-def _whole(text: str) -> int:
-    """The whole number that a tag says; 0 for anything else: tags are anybody's to write."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
+    return "cut off" if state == "running" and whole_of(lease) <= moment else state
 
 
 def _tags(tx: Tx, ids: Sequence[str]) -> dict[str, dict[str, str]]:
