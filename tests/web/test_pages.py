@@ -360,3 +360,16 @@ def test_every_address_to_copy_is_answered(client):
         for address in found:
             answer = client.get(address.replace("&amp;", "&"))
             assert answer.status_code == 200, (address, answer.text)
+
+
+def test_the_list_of_models_says_where_the_newest_version_stands(client):
+    models = "/api/v1/p/default/models"
+    assert client.post("/api/2.0/mlflow/registered-models/create", json={"name": "churn"}).status_code == 200
+    for _ in range(2):
+        body = {"name": "churn", "source": "s3://elsewhere/m"}
+        assert client.post("/api/2.0/mlflow/model-versions/create", json=body).status_code == 200
+    assert "Its approval" not in client.get("/p/default/models").text
+    assert client.post(f"{models}/churn/versions/2/approval", json={"comment": "please"}).status_code < 300
+    page = client.get("/p/default/models").text
+    assert "Its approval" in page
+    assert re.search(r">v2</a></td><td><span class=\"pill[^>]*>[^/]*requested", page)

@@ -163,6 +163,14 @@ def test_only_an_approved_version_gets_the_alias_and_nobody_approves_his_own(eit
     do(actions.set_policy, model, Policy(approval_for=["champion"], separate_duties=False))
     do(actions.request_approval, model, 2, "")
     assert states() == {1: "approved", 2: "requested"}
+
+    def newest(versions: dict[str, int]) -> dict[str, str]:
+        return either_db.read_blocking(lambda tx: queries.newest_approvals(tx, PROJECT, versions))
+
+    assert newest({model: 1, "another": 1}) == {model: "approved"}
+    assert newest({model: 2}) == {model: "requested"}
+    assert newest({model: 3}) == newest({}) == {}
+    assert either_db.read_blocking(lambda tx: queries.newest_approvals(tx, "elsewhere", {model: 2})) == {}
     do(actions.decide_approval, model, 2, "approve", "")
     do(actions.set_alias, model, "champion", 2)
 

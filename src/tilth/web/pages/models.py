@@ -88,12 +88,14 @@ class _Found:
 async def models_page(request: Asked, access: AccessTo[None]) -> Response[str]:
     project, offset = access.project, read_offset(request)
     found = await access.read(lambda tx: queries.models_page(tx, project.id, limit=PAGE_ROWS, offset=offset))
+    newest = {model.name: model.newest for model in found.models if model.newest is not None}
     base, end = project_url(project.name, "models"), offset + len(found.models)
     return page(
         "models.html",
         await shell(request, access, "models", [("Models", "")]),
         base=base,
         models=found.models,
+        approvals=await access.read(lambda tx: queries.newest_approvals(tx, project.id, newest)),
         first_model=first_model(project.name).command,
         shown_text=of_total(end, found.total),
         next_url=with_query(base, **{"from": end}) if end < found.total else None,

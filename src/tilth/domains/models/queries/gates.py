@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, select, tuple_, update
 
 from tilth.backends.sql import Tx, upsert
 from tilth.domains.models.queries import evaluations, registry
 from tilth.domains.models.queries.registry import RegisteredModel
 from tilth.domains.models.rules import gates as rules
-from tilth.domains.models.tables import approval, gate, gate_check, model_policy, model_version
+from tilth.domains.models.tables import approval, gate, gate_check, model_policy, model_version, registered_model
 from tilth.domains.models.types import UnknownGate
 from tilth.wire.evaluations import ApprovalState, ApprovalView, GateCheck, GateView, Policy, PolicyView, Verdict
 
@@ -154,6 +154,24 @@ def approval_states(tx: Tx, model: RegisteredModel, versions: Sequence[int]) -> 
     newest = select(func.max(approval.c.id)).where(*mine).group_by(approval.c.version)
     rows = tx.all(select(approval.c.version, approval.c.state).where(*mine, approval.c.id.in_(newest)).limit(MAX_PAGE))
     return {row.version: row.state for row in rows}
+
+
+def newest_approvals(tx: Tx, project_id: str, newest: Mapping[str, int]) -> dict[str, ApprovalState]:
+    """What became of the newest request for the newest version; models without one are left out.
+
+    newest: number of that version by name of the model, at most 500.
+    """
+    wanted = tuple_(registered_model.c.name, approval.c.version).in_(list(newest.items())[:MAX_PAGE])
+    mine = (approval.c.project_id == project_id, registered_model.c.deleted_at.is_(None), wanted)
+    joined = approval.join(registered_model, registered_model.c.id == approval.c.model_id)
+    last = select(func.max(approval.c.id)).select_from(joined).where(*mine).group_by(approval.c.model_id)
+    rows = tx.all(
+        select(registered_model.c.name, approval.c.state)
+        .select_from(joined)
+        .where(*mine, approval.c.id.in_(last))
+        .limit(MAX_PAGE)
+    )
+    return {row.name: row.state for row in rows}
 
 
 def author_of(tx: Tx, model: RegisteredModel, version: int) -> str:
