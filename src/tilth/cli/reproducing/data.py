@@ -73,7 +73,7 @@ def _found(
     place = Path(os.path.normpath(folder / where / data.source)) if is_relative else Path(data.source)
     if _fits(place, data, wanted):
         return Found(data.name, "there", str(place))
-    if place.exists():
+    if os.path.exists(place):
         return Found(data.name, "differs", f"{place} is not what the run read (digest {data.digest[:12]})")
     target = _target(folder, where, data.source) if is_relative else None
     old = before / data.source if before is not None and is_relative else None

@@ -15,6 +15,7 @@ from typing import Any
 
 import tilth
 from tilth import __version__
+from tilth.cli.reproducing.child import last_words, run_child
 from tilth.core.errors import Unavailable
 
 FOLDER = ".venv"
@@ -77,19 +78,19 @@ def _with_uv(folder: Path, version: str) -> str:
     minor = _SAFE_VERSION.fullmatch(version)
     asked = [version, minor[1]] if minor else []
     for python in [*asked, sys.executable]:
-        made = _run(folder, [uv() or "uv", "venv", "--quiet", "--clear", "--python", python, FOLDER])
+        made = run_child([uv() or "uv", "venv", "--quiet", "--clear", "--python", python, FOLDER], folder)
         if made.returncode == 0:
             return _version(str(python_of(folder)))
-    raise EnvironmentFailed(f"no virtual environment could be made:\n{_words(made)}")
+    raise EnvironmentFailed(f"no virtual environment could be made:\n{last_words(made, SHOWN_LINES)}")
 
 
 def _with_venv(folder: Path, version: str) -> str:
     minor = _SAFE_VERSION.fullmatch(version)
     named = shutil.which(f"python{minor[1]}") if minor else None
     python = named if named and _version(sys.executable) != version else sys.executable
-    made = _run(folder, [python, "-m", "venv", FOLDER])
+    made = run_child([python, "-m", "venv", FOLDER], folder)
     if made.returncode:
-        raise EnvironmentFailed(f"no virtual environment could be made with {python}:\n{_words(made)}")
+        raise EnvironmentFailed(f"no virtual environment could be made with {python}:\n{last_words(made, SHOWN_LINES)}")
     return _version(str(python_of(folder)))
 
 
@@ -115,11 +116,11 @@ def _install(folder: Path, packages: Packages) -> list[str]:
         installer = (
             [uv() or "", "pip", "install", "--quiet", "--python", python] if uv() else [python, "-m", "pip", "install", "-q"]
         )
-        done = _run(folder, [*installer, *given])
+        done = run_child([*installer, *given], folder)
         if done.returncode:
             raise EnvironmentFailed(
                 f"the packages of the run could not be installed; {folder} holds its code. Mend it and call this again, "
-                f"or go on with --no-environment:\n{_words(done)}"
+                f"or go on with --no-environment:\n{last_words(done, SHOWN_LINES)}"
             )
     return told
 
@@ -142,7 +143,7 @@ def _is_from_a_folder() -> bool:
 
 
 def _link_tilth(folder: Path) -> None:
-    asked = _run(folder, [str(python_of(folder)), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"])
+    asked = run_child([str(python_of(folder)), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], folder)
     (Path(asked.stdout.decode().strip()) / "tilth.pth").write_text(f"{Path(tilth.__file__).parents[1]}\n")
 
 
@@ -155,12 +156,3 @@ def _version(python: str) -> str:
         [python, "-I", "-c", "import platform; print(platform.python_version())"], capture_output=True, check=False, text=True
     )
     return asked.stdout.strip()
-
-
-def _run(folder: Path, command: list[str]) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(command, cwd=folder, capture_output=True, check=False, stdin=subprocess.DEVNULL)
-
-
-def _words(done: subprocess.CompletedProcess[bytes]) -> str:
-    lines = [line for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
-    return "\n".join("  " + "".join(c if c.isprintable() else " " for c in line) for line in lines[-SHOWN_LINES:])

@@ -8,6 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from tilth.cli.reproducing.child import last_words, run_child
 from tilth.core.errors import Conflict, Invalid, NotFound, Unavailable
 from tilth.wire.tracking import GitState
 
@@ -15,7 +16,16 @@ SCHEMES = ("https", "ssh", "http", "git")
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _URL = re.compile(rf"(?:{'|'.join(SCHEMES)})://(?:[\w.+~-]+@)?[\w\[][\w.:\[\]-]*/\S+")
 _SSH = re.compile(r"(?:[\w.+][\w.+-]*@)?\w[\w.-]*:(?![:/]{2})[\w~./][^\s:]*")
-_QUIET = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "advice.detachedHead=false")
+_QUIET = (
+    "-c",
+    "core.hooksPath=/dev/null",
+    "-c",
+    "core.fsmonitor=false",
+    "-c",
+    "advice.detachedHead=false",
+    "-c",
+    "maintenance.auto=false",
+)
 _OF_ANOTHER_REPOSITORY = frozenset(
     ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_COMMON_DIR",
      "GIT_PREFIX", "GIT_NAMESPACE", "GIT_CONFIG", "GIT_SHALLOW_FILE", "GIT_EXTERNAL_DIFF")
@@ -71,7 +81,7 @@ def find_source(state: GitState, named: str | None, *, same_machine: bool, here:
     # Paths that another machine recorded mean nothing on this one.
     recorded = [Path(place) for place in (state.root, state.remote) if same_machine and place.startswith("/")]
     for place in [*recorded, here]:
-        if place.is_dir() and holds(place, state.commit):
+        if os.path.isdir(place) and holds(place, state.commit):
             return Source(_top(place), True)
     if not state.remote or state.remote.startswith("/"):
         raise NoRepository(
@@ -114,7 +124,7 @@ def apply_diff(folder: Path, diff: bytes) -> None:
         tried = _git(folder, "apply", "--whitespace=nowarn", "-", given=diff)
     if tried.returncode:
         raise DiffDoesNotApply(
-            f"the uncommitted changes of the run do not apply to its commit; --no-diff leaves them out:\n{_words(tried)}"
+            f"the uncommitted changes of the run do not apply to its commit; --no-diff leaves them out:\n{last_words(tried, SHOWN_LINES)}"
         )
 
 
@@ -136,8 +146,9 @@ def _top(place: Path) -> str:
 def _needed(folder: Path | None, *arguments: str) -> None:
     done = _git(folder, *arguments)
     if done.returncode:
+        words = last_words(done, SHOWN_LINES)
         raise GitFailed(
-            f"git {arguments[0]} failed; look at the network, your rights, or name a clone with --repository:\n{_words(done)}"
+            f"git {arguments[0]} failed; look at the network, your rights, or name a clone with --repository:\n{words}"
         )
 
 
@@ -146,14 +157,6 @@ def _git(folder: Path | None, *arguments: str, given: bytes = b"") -> subprocess
     environment = {name: value for name, value in os.environ.items() if name not in _OF_ANOTHER_REPOSITORY}
     environment |= {"LC_ALL": "C", "GIT_ALLOW_PROTOCOL": ":".join(("file", *SCHEMES))}
     try:
-        return subprocess.run(
-            ["git", *_QUIET, *where, *arguments], input=given, capture_output=True, check=False, env=environment
-        )
+        return run_child(["git", *_QUIET, *where, *arguments], Path.cwd(), given=given, environment=environment)
     except FileNotFoundError as error:
         raise GitFailed("the run's code is in Git, and there is no program `git` here: install it") from error
-
-
-def _words(done: subprocess.CompletedProcess[bytes]) -> str:
-    lines = [line for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
-    shown = ["".join(c if c.isprintable() else " " for c in line) for line in lines[-SHOWN_LINES:]]
-    return "\n".join(f"  {line}" for line in shown)
