@@ -10,6 +10,7 @@ import click
 from tilth.cli.caller import Caller, shared
 from tilth.cli.client import Api
 from tilth.cli.moving.arrival import Arrival
+from tilth.cli.moving.careful import Careful
 from tilth.cli.moving.landing import land
 from tilth.cli.moving.mlflow_files import MlflowFiles
 from tilth.cli.moving.mlflow_rest import MlflowRest
@@ -79,8 +80,9 @@ def import_wandb(caller: Caller, folder: Path, project_name: str, experiments: t
     return bring(caller, WandbFolder(folder, project_name), experiments, dry_run=dry_run)
 
 
-def bring(caller: Caller, source: Source, experiments: tuple[str, ...], *, dry_run: bool) -> int:
+def bring(caller: Caller, given: Source, experiments: tuple[str, ...], *, dry_run: bool) -> int:
     """Imports, counts on both sides, shows the table. Returns the exit code."""
+    source = Careful(given)
     try:
         with Api(caller.target(), timeout_s=300.0) as api, shown_progress(source, experiments) as progress:
             tally = land(source, Arrival(api), experiments, progress, dry_run=dry_run)

@@ -20,6 +20,17 @@ def local_path(uri: str) -> Path | None:
     return Path(unquote(parts.path)) if parts.scheme == "file" else None
 
 
+def check_artifacts(folder: Path) -> Path:
+    """The folder, if it is what MLflow makes: below one named `artifacts`, or a model's own, wherever links lead. Raises Unreachable.
+
+    A store that somebody hands on could name any folder of this machine, to see its files in a shared project.
+    """
+    real = folder.resolve()
+    if "artifacts" not in real.parts and not (real / "MLmodel").is_file():
+        raise Unreachable(f"{folder} is no folder of artifacts as MLflow makes them (.../artifacts), so nothing is read from it")
+    return real
+
+
 def files_below(folder: Path) -> Iterator[SourceFile]:
     """Every plain file, in order of paths. Links are left out: they could lead anywhere. Raises Unreachable."""
     if not folder.is_dir():

@@ -13,7 +13,7 @@ from itertools import islice
 from tilth.cli.moving.arrival import Arrival
 from tilth.cli.moving.fitting import fit_name, fit_points, fit_run, fits_as_artifact, id_here, other_id
 from tilth.cli.moving.landing_models import land_models
-from tilth.cli.moving.source import Points, Source, SourceExperiment, SourceFile, SourceRun, Unreachable
+from tilth.cli.moving.source import Points, Source, SourceExperiment, SourceFile, SourceRun, Unreachable, Unreadable
 from tilth.cli.moving.tally import Tally
 from tilth.core.errors import TilthError
 from tilth.core.killpoints import reach
@@ -55,7 +55,7 @@ def land(source: Source, to: Arrival, names: tuple[str, ...], progress: Progress
 
 def _count(source: Source, experiment: SourceExperiment, tally: Tally, progress: Progress) -> None:
     for run in source.runs(experiment):
-        _came(fit_run(run, tally.left), fit_points(source.points(run), run.id, tally.left), tally)
+        _came(fit_run(run, tally.left), _points(source, run, tally), tally)
         for file in _files(source, run, tally):
             tally.came("artifacts")
             tally.came("artifact bytes", file.size or 0)
@@ -89,7 +89,7 @@ def _land_runs(source: Source, to: Arrival, experiment: str, batch: list[SourceR
     waiting_points = 0
     points_of: dict[str, Points] = {}
     for run in batch:
-        points = fit_points(source.points(run), run.id, tally.left)
+        points = _points(source, run, tally)
         _came(run, points, tally)
         count = sum(map(len, points.values()))
         if mapped[run.id] in here:
@@ -173,6 +173,15 @@ def _verify(to: Arrival, batch: list[SourceRun], mapped: dict[str, str], tally: 
         tally.found("data sets", found.inputs)
         tally.found("artifacts", len(found.artifacts))
         tally.found("artifact bytes", sum(found.artifacts.values()))
+
+
+def _points(source: Source, run: SourceRun, tally: Tally) -> Points:
+    """Those that can be read: one damaged run keeps none of the others out."""
+    try:
+        return fit_points(source.points(run), run.id, tally.left)
+    except Unreadable as error:
+        tally.missing.append(f"run {run.id}: {error}")
+        return {}
 
 
 def _files(source: Source, run: SourceRun, tally: Tally) -> Iterator[SourceFile]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from tilth.cli.moving.folders import files_below, local_path, pieces_of
+from tilth.cli.moving.folders import check_artifacts, files_below, local_path, pieces_of
 from tilth.cli.moving.mlflow_words import input_of, run_of, value_of
 from tilth.cli.moving.source import (
     Points,
@@ -25,6 +25,7 @@ from tilth.wire.tracking import DatasetInput
 
 META = "meta.yaml"
 MAX_META_BYTES = 4_000_000
+MAX_META_PARTS = 100_000
 
 
 class MlflowFiles:
@@ -84,7 +85,7 @@ class MlflowFiles:
         folder = Path(place)
         if not folder.exists() and folder.parent.is_dir():
             return iter(())
-        return files_below(folder)
+        return files_below(check_artifacts(folder))
 
     def read(self, file: SourceFile) -> Iterator[bytes]:
         return pieces_of(Path(file.place))
@@ -166,6 +167,8 @@ class MlflowFiles:
 def read_meta(path: Path) -> dict[str, Any]:
     """Raises Unreadable. Only plain YAML; a number stays a number, a quoted one a text."""
     try:
+        if not path.is_file():
+            raise Unreadable(f"{path} is no plain file")
         if path.stat().st_size > MAX_META_BYTES:
             raise Unreadable(f"{path} is larger than {MAX_META_BYTES:,} bytes: no file of MLflow is")
         found = yaml.load(path.read_text("utf-8"), Loader=yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader)
@@ -173,7 +176,22 @@ def read_meta(path: Path) -> dict[str, Any]:
         raise Unreadable(f"{path} cannot be read: {str(error)[:200]}") from error
     if not isinstance(found, dict):
         raise Unreadable(f"{path} holds no fields")
+    if _more_than(MAX_META_PARTS, found):
+        raise Unreadable(f"{path} unfolds to more than {MAX_META_PARTS:,} parts: no file of MLflow does")
     return found
+
+
+def _more_than(most: int, found: Any) -> bool:
+    """Whether there are more parts than that. A few lines of YAML that refer to one another can stand for billions."""
+    seen, waiting = 0, [found]
+    while waiting and seen <= most:
+        part = waiting.pop()
+        inside = (
+            [*part.keys(), *part.values()] if isinstance(part, dict) else part if isinstance(part, list | tuple | set) else []
+        )
+        seen += 1 + len(inside)
+        waiting.extend(inside)
+    return seen > most
 
 
 def _experiment_id(path: Path) -> bool:
@@ -184,8 +202,10 @@ def _experiment_id(path: Path) -> bool:
 
 
 def _files(folder: Path) -> list[Path]:
-    """Keys may hold `/`, which are folders here."""
-    return sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
+    """Keys may hold `/`, which are folders here. Links are left out: they could lead anywhere."""
+    if folder.is_symlink() or not folder.is_dir():
+        return []
+    return sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
 
 
 def _texts(folder: Path) -> dict[str, str]:

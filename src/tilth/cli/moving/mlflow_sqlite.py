@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from tilth.cli.moving.folders import files_below, local_path, pieces_of
+from tilth.cli.moving.folders import check_artifacts, files_below, local_path, pieces_of
 from tilth.cli.moving.mlflow_words import input_of, run_of, value_of
 from tilth.cli.moving.source import (
     Points,
@@ -86,7 +86,7 @@ class MlflowSqlite:
 
     def files(self, place: str) -> Iterator[SourceFile]:
         folder = self._folder(place)
-        return iter(()) if folder is None else files_below(folder)
+        return iter(()) if folder is None else files_below(check_artifacts(folder))
 
     def read(self, file: SourceFile) -> Iterator[bytes]:
         return pieces_of(Path(file.place))

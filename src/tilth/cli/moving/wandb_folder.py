@@ -92,8 +92,9 @@ class WandbFolder:
     def files(self, place: str) -> Iterator[SourceFile]:
         at = Path(place)
         inner = at / "files"
-        for file in files_below(inner if inner.is_dir() else at):
-            if not file.path.endswith(".wandb") and (inner.is_dir() or file.path not in _OWN):
+        has_inner = inner.is_dir() and not inner.is_symlink()
+        for file in files_below(inner if has_inner else at):
+            if not file.path.endswith(".wandb") and (has_inner or file.path not in _OWN):
                 yield file
 
     def read(self, file: SourceFile) -> Iterator[bytes]:
