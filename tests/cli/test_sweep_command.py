@@ -77,11 +77,18 @@ def test_a_program_is_run_for_each_value_in_a_run_of_its_own(installation, tmp_p
     assert again.returncode == 0, again.stderr
 
 
+def test_a_sweep_without_a_trial_that_succeeded_ends_with_code_1(installation, tmp_path):
+    (tmp_path / "sweep.toml").write_text(FILE.replace("{ int = [1, 3] }", "3"))
+    (tmp_path / "train.py").write_text(PROGRAM)
+    done = tilth(installation, tmp_path, "sweep", "run", "sweep.toml", "--", sys.executable, "train.py")
+    assert (done.returncode, "no trial succeeded" in done.stdout) == (1, True), done.stderr
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
         ("[sweep]\nmetric = 'a'\n", "empty"),
-        ("[sweep]\nmetric = 'a'\ntrails = 3\n[space]\nx = 1\n", "trails"),
+        ("[sweep]\nmetric = 'a'\ntrails = 3\n[space]\nx = 1\n", "no setting 'trails'; it has: metric"),
         ("[sweep]\nmetric = 'a'\n[space]\nx = { uniform = [1] }\n", "'x'"),
         ("[other]\n", "other"),
         ("not toml", "TOML"),

@@ -75,10 +75,11 @@ sweep.toml:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @shared()
-def run_sweep(caller: Caller, file: Path, command: tuple[str, ...]) -> None:
+def run_sweep(caller: Caller, file: Path, command: tuple[str, ...]) -> int:
     """Run COMMAND (or `command` of the file) for many values of its parameters, given as `--name value` or in place of `{name}`.
 
-    Each trial is a run; its values are in TILTH_PARAMS (JSON), too. Ctrl-C stops; `tilth sweep resume` goes on.
+    Each trial is a run; its values are in TILTH_PARAMS (JSON), too. Ctrl-C stops; `tilth sweep resume` goes on. Exit code 1 if no
+    trial succeeded.
     """
     # Whatever follows the file is the program's, the `--` that stands before it not.
     name, experiment, spec = read_file(file, command[1:] if command[:1] == ("--",) else command)
@@ -86,13 +87,13 @@ def run_sweep(caller: Caller, file: Path, command: tuple[str, ...]) -> None:
     target = caller.target()
     _connect(target)
     board = Board.begin(spec, name=name, experiment=experiment)
-    _finish(caller, target, board, Standing())
+    return _finish(caller, target, board, Standing())
 
 
 @sweep.command("resume", epilog="\b\nExample:\n  tilth sweep resume 0190c7a2b3d4e5f60718293a4b5c6d7e\n")
 @click.argument("run_id")
 @shared()
-def resume_sweep(caller: Caller, run_id: str) -> None:
+def resume_sweep(caller: Caller, run_id: str) -> int:
     """Go on with a sweep that was stopped, killed or failed: trials that are over are not run again."""
     target = caller.target()
     _connect(target)
@@ -102,7 +103,7 @@ def resume_sweep(caller: Caller, run_id: str) -> None:
         raise NotASweepOfPrograms(run_id)
     check_program(spec.command)
     board = Board.resume(run_id)
-    _finish(caller, target, board, board.standing())
+    return _finish(caller, target, board, board.standing())
 
 
 @sweep.command("list", epilog="\b\nExample:\n  tilth sweep list --json\n")
@@ -160,12 +161,14 @@ def _connect(target: Target) -> None:
     connection.init(target.project, url=target.url, token=target.token)
 
 
-def _finish(caller: Caller, target: Target, board: Board, standing: Standing) -> None:
+def _finish(caller: Caller, target: Target, board: Board, standing: Standing) -> int:
+    """The exit code."""
     with Api(target) as api, shown_progress(board) as on_done:
         loop = Loop(board, sampler_of(board.spec), standing, ProgramTrials(api, board), on_done)
         run_to_the_end(board, loop)
     found = result_of(board, loop)
     caller.done(_said(found, board.spec), {"id": found.id, "url": found.url, "trials": found.records()})
+    return 0 if found.best else 1
 
 
 def _said(found: SweepResult, spec: SweepSpec) -> str:

@@ -103,6 +103,9 @@ def result_of(board: Board, loop: Loop) -> SweepResult:
 
 def checked_spec(written: Mapping[str, Any]) -> SweepSpec:
     """A spec whose space, sampler and bounds are understood; a grid without `trials` gets as many as it has. Raises InvalidSweep."""
+    unknown = sorted(set(written) - set(SweepSpec.__struct_fields__))
+    if unknown:
+        raise InvalidSweep(f"a sweep has no setting {unknown[0]!r}; it has: {', '.join(SweepSpec.__struct_fields__)}")
     try:
         spec = msgspec.convert({key: value for key, value in written.items() if value is not None}, SweepSpec)
     except msgspec.ValidationError as error:
