@@ -117,8 +117,8 @@ def cookie_of(keys: Sequence[str]) -> str:
 
 def automatic_columns(values: RunValues, run_ids: Sequence[str]) -> list[Column]:
     """The most telling metrics, and the params in which the runs differ."""
-    usual = ranked(_usual_keys(values.metrics, run_ids))
-    params = _usual_keys(values.params, run_ids)
+    usual = ranked(usual_keys(values.metrics, run_ids))
+    params = usual_keys(values.params, run_ids)
     differing = [key for key in params if len({values.params.get(run_id, {}).get(key) for run_id in run_ids}) > 1]
     chosen = differing or params
     wanted = [
@@ -134,7 +134,7 @@ def automatic_columns(values: RunValues, run_ids: Sequence[str]) -> list[Column]
     return fitting
 
 
-def _usual_keys(by_run: Mapping[str, Mapping[str, object]], run_ids: Sequence[str]) -> list[str]:
+def usual_keys(by_run: Mapping[str, Mapping[str, object]], run_ids: Sequence[str]) -> list[str]:
     """Keys that at least a quarter as many runs have as the most frequent key has."""
     often = Counter(key for run_id in run_ids for key in by_run.get(run_id, {}))
     most = max(often.values(), default=0)

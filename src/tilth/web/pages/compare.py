@@ -19,7 +19,7 @@ from tilth.web.metric_names import lower_is_better, ranked
 from tilth.web.pages.frame import Asked, curl, project_url, shell, with_query
 from tilth.web.pages.runs_question import Question, find_runs, named_runs, read_question
 from tilth.web.render import page
-from tilth.web.run_table import Column, RunValues, differing_columns
+from tilth.web.run_table import Column, RunValues, differing_columns, usual_keys
 from tilth.web.side_by_side import Matrix, matrix, number_of
 from tilth.wire.tracking import RunInfo
 
@@ -110,6 +110,9 @@ def _find(tx: Tx, project_id: str, question: Question, named: Sequence[str]) -> 
     params = Counter(key for one in values.params.values() for key in one)
     columns = [Column(f"metrics.{key}", key, "metric", numeric=True) for key in metric_keys]
     columns += [Column(f"params.{key}", key, "param") for key, _ in sorted(params.most_common(MAX_PARAMS))]
+    usual = {"metric": usual_keys(values.metrics, ids), "param": usual_keys(values.params, ids)}
+    # What few of the runs have would fill the table with gaps.
+    columns.sort(key=lambda column: column.name not in usual[column.kind])
     unknown = min(len(named), MAX_RUNS) - len(runs) if named else 0
     return Compared(runs, fitting, cut, unknown, values, columns, curve_keys(tx, project_id, runs[:LOOKED_AT]))
 

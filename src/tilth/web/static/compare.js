@@ -4,7 +4,7 @@
   const { $, $$, css, curves } = tilth;
   const root = $("#compare");
   if (!root) return;
-  const SVG = "http://www.w3.org/2000/svg", NAMED = 24;
+  const SVG = "http://www.w3.org/2000/svg", NAMED = 24, POINTS = 8000;
   const address = () => new URL(location.href);
   const asked = address().searchParams;
   const state = { colour: asked.get("colour") || "", metric: asked.get("metric") || "", x: asked.get("x") || "", y: asked.get("y") || "", axes: (asked.get("axes") || "").split("|").filter(Boolean) };
@@ -19,7 +19,7 @@
     if (text) made.textContent = text;
     return made;
   };
-  const shown = (v) => (v === null || v === undefined ? "–" : typeof v === "number" ? Number(v.toPrecision(4)).toString() : v);
+  const shown = (v) => (v === null || v === undefined ? "–" : typeof v === "number" ? (Number.isInteger(v) ? v : Number(v.toPrecision(4))).toString() : v);
 
   // Few different numbers are their own ticks; otherwise round ones, or powers of ten.
   const ticksOf = (numbers, low, high, log) => {
@@ -95,7 +95,7 @@
     const box = $("#curves");
     if (!box) return;
     box.colour = (s) => colourOf(data.runs.findIndex((run) => run.id === s.id));
-    box.dataset.curves = `${root.dataset.curvesUrl}?key=${encodeURIComponent(state.metric)}&most=400&runs=${data.runs.map((run) => run.id).join(",")}`;
+    box.dataset.curves = `${root.dataset.curvesUrl}?key=${encodeURIComponent(state.metric)}&most=${Math.min(400, Math.max(24, Math.round(POINTS / data.runs.length)))}&runs=${data.runs.map((run) => run.id).join(",")}`;
     box.range = box.finer = null;
     curves.load(box);
   };
@@ -184,11 +184,14 @@
 
   const offer = () => {
     const metrics = data.columns.filter((c) => c.kind === "metric"), params = data.columns.filter((c) => c.kind === "param");
+    // What few of the runs have, or all alike, would leave a drawing empty: it is offered, and not chosen.
+    const known = (c) => c.values.filter((v) => v !== null), most = Math.max(...data.columns.map((c) => known(c).length));
+    const telling = (c) => known(c).length * 4 >= most && new Set(known(c)).size > 1;
     if (!byKey.has(state.colour)) state.colour = state.colour === "run" || data.runs.length <= NAMED || !metrics.length ? "" : metrics[0].key;
     if (!byKey.has(state.y)) state.y = (metrics[0] || params[0])?.key || "";
-    if (!byKey.has(state.x)) state.x = (params.find((c) => c.values.some((v) => typeof v === "number")) || metrics[1] || params[0] || metrics[0])?.key || "";
+    if (!byKey.has(state.x)) state.x = (params.find((c) => telling(c) && known(c).every((v) => typeof v === "number")) || metrics[1] || params[0] || metrics[0])?.key || "";
     state.axes = state.axes.filter((key) => byKey.has(key));
-    if (!state.axes.length) state.axes = [...params.slice(0, 6), ...metrics.slice(0, 2).reverse()].map((c) => c.key);
+    if (!state.axes.length) state.axes = [...params.filter(telling).slice(0, 6), ...metrics.filter(telling).slice(0, 2).reverse()].map((c) => c.key);
     const titled = (c) => `${c.label}${c.kind === "param" ? " (param)" : ""}`;
     for (const c of data.columns) {
       option($("#colour"), c.key, titled(c), state.colour);
