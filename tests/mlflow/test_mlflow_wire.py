@@ -36,6 +36,7 @@ def test_a_run_has_the_fields_and_types_of_the_protocol(wire):
             "tags": [{"key": "t", "value": "1"}, {"key": "mlflow.runName", "value": "shape"}],
         },
         "inputs": {},
+        "outputs": {},
     }
 
 
@@ -127,7 +128,7 @@ def test_a_body_that_is_no_json_object_is_400(shared_installation, body):
 
 def test_a_body_of_another_type_is_named(shared_installation):
     answer = shared_installation.client.post("/api/2.0/mlflow/experiments/create", content=b"name=x")
-    assert told(answer) == (400, "INVALID_PARAMETER_VALUE", "Bad Request. Content-Type must be one of ['application/json'].")
+    assert told(answer) == (400, "INVALID_PARAMETER_VALUE", "Bad Request. Content-Type header is missing.")
 
 
 def test_things_that_are_not_there_are_404(wire):

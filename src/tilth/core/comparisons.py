@@ -8,7 +8,7 @@ The texts of errors begin as those of MLflow's own parser, because clients match
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -101,6 +101,11 @@ class _Token:
 
     def is_word(self, *words: str) -> bool:
         return self.kind == "name" and self.text.upper() in words
+
+
+def as_set(names: Iterable[str]) -> str:
+    """Names as MLflow's texts list them: `{'a', 'b'}`."""
+    return "{" + ", ".join(repr(name) for name in sorted(names)) + "}"
 
 
 def parse_comparisons(text: str, *, most: int = MAX_COMPARISONS) -> tuple[Comparison, ...]:

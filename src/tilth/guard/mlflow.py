@@ -85,5 +85,7 @@ async def _asked(request: Request[Any, Any, Any], wanted: type[Asked]) -> Asked:
 
 
 def _check_content_type(given: str) -> None:
+    if not given:
+        raise invalid("Bad Request. Content-Type header is missing.")
     if given.partition(";")[0].strip().lower() != "application/json":
         raise invalid("Bad Request. Content-Type must be one of ['application/json'].")

@@ -157,6 +157,13 @@ class NamedVersion(Asked):
     version: str = ""
 
 
+class DownloadVersion(Asked):
+    """Of this call MLflow's server checks no parameters as such: a missing name is told by the rule of names."""
+
+    name: str = ""
+    version: str = ""
+
+
 class UpdateVersion(Asked):
     REQUIRED: ClassVar = ("name", "version")
     name: str = ""

@@ -129,6 +129,17 @@ class ModelExists(Conflict):
         )
 
 
+class ModelParamChanged(Conflict):
+    """Params are facts about how a model was made: written once. Raised by: add_params."""
+
+    def __init__(self, logged_model_id: str, key: str, old: str, new: str) -> None:
+        self.key, self.old, self.new = key, old, new
+        super().__init__(
+            f"param {key!r} of logged model {logged_model_id} is {old[:200]!r} and cannot become {new[:200]!r}; "
+            "params are written once: say a changing value with a tag"
+        )
+
+
 class ModelSealed(Conflict):
     """A logged model was finalised; its files never change again."""
 

@@ -19,7 +19,7 @@ from tilth.domains.models.actions.evaluations import forget_evaluations
 from tilth.domains.models.queries import facts, logged
 from tilth.domains.models.queries.logged import LoggedModel
 from tilth.domains.models.rules import naming
-from tilth.domains.models.types import LoggedModelStatus, ModelSealed, VersionInUse
+from tilth.domains.models.types import LoggedModelStatus, ModelParamChanged, ModelSealed, VersionInUse
 from tilth.wire.models import ModelDocument
 
 
@@ -192,9 +192,13 @@ def mark(tx: Tx, actor: Actor, project_id: ProjectId, logged_model_id: str, stat
 
 
 def add_params(tx: Tx, project_id: ProjectId, logged_model_id: str, params: dict[str, str]) -> None:
-    """What a program says about the model it logs; not audited. Raises UnknownLoggedModel, Invalid."""
+    """What a program says about the model it logs; not audited. Raises UnknownLoggedModel, Invalid, ModelParamChanged."""
     model = logged.lock_logged_model(tx, project_id, logged_model_id)
     naming.check_model_words(params, {})
+    known = logged.params_of(tx, project_id, model.id)
+    for key, value in params.items():
+        if known.get(key, value) != value:
+            raise ModelParamChanged(model.id, key, known[key], value)
     logged.put_pairs(tx, project_id, model.id, params=params, tags={})
 
 

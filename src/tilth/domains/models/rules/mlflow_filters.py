@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tilth.core.comparisons import Comparison, InvalidComparison, parse_comparisons, parse_order_item
+from tilth.core.comparisons import Comparison, InvalidComparison, as_set, parse_comparisons, parse_order_item
 
 IS_PROMPT = "mlflow.prompt.is_prompt"
 
@@ -100,7 +100,7 @@ def registered_models_order(items: Sequence[str]) -> tuple[Order, ...]:
 def versions_order(items: Sequence[str]) -> tuple[Order, ...]:
     """Raises InvalidComparison."""
     names = {"name": "name", "version_number": "version", **_TIMES}
-    return _ordered(items, names, lambda key: f"Invalid order by key '{key}' specified. Valid keys are {set(names)}")
+    return _ordered(items, names, lambda key: f"Invalid attribute key '{key}' specified. Valid keys are '{as_set(names)}'")
 
 
 def logged_models_order(field: str, ascending: bool, dataset_name: str = "", dataset_digest: str = "") -> Order:
@@ -140,7 +140,7 @@ def _of_registry(each: Comparison, texts: dict[str, str], listed: Collection[str
         _check_operator(each, _NUMERIC, f"Invalid comparator for attribute {each.key}: ")
         return Condition("attribute", numbers[each.key], each.operator, _whole_number(each))
     if each.key not in texts:
-        valid = "{" + ", ".join(repr(name) for name in (*texts, *numbers)) + "}"
+        valid = as_set((*texts, *numbers))
         raise InvalidComparison(f"Invalid attribute key '{each.key}' specified. Valid keys are '{valid}'", each.position)
     _check_operator(each, (*_TEXT, *_LISTS) if each.key in listed else _TEXT, "Invalid comparator for attribute: ")
     if each.operator in _LISTS:

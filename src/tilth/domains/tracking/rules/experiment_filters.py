@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tilth.core.comparisons import Comparison, InvalidComparison, parse_comparisons, parse_order_item
+from tilth.core.comparisons import Comparison, InvalidComparison, as_set, parse_comparisons, parse_order_item
 
 _NUMERIC: Final = frozenset(("creation_time", "last_update_time"))
 _KEYS: Final = ("creation_time", "experiment_id", "last_update_time", "name")
@@ -61,7 +61,7 @@ def _term(term: Comparison) -> ExperimentTerm:
             return ExperimentTerm(True, term.key, term.operator, None)
         if term.operator not in _TEXT:
             raise InvalidComparison(f"Invalid comparator for tag: {term.operator}", term.position)
-        return ExperimentTerm(True, term.key, term.operator, _quoted(term))
+        return ExperimentTerm(True, term.key, term.operator, _quoted(term, "tag (e.g. 'my-value')"))
     _check_key(term.key, term.position)
     if term.operator in _PRESENCE:
         raise InvalidComparison(
@@ -70,14 +70,25 @@ def _term(term: Comparison) -> ExperimentTerm:
     if term.key == "experiment_id":
         return _by_number(term)
     if term.key in _NUMERIC:
-        if term.operator not in _ORDERED:
-            raise InvalidComparison(f"Invalid comparator for numeric attribute: {term.operator}", term.position)
         if not isinstance(term.value, int):
-            raise InvalidComparison(f"Invalid value for numeric attribute '{term.key}': {term.literal[:200]}", term.value_at)
+            raise InvalidComparison(
+                f"Expected numeric value type for numeric attribute: {term.key}. Found {term.literal[:200]}", term.value_at
+            )
+        _check_operator(term, _ORDERED)
         return ExperimentTerm(False, term.key, term.operator, _within(term.value))
-    if term.operator not in _TEXT:
-        raise InvalidComparison(f"Invalid comparator for string attribute: {term.operator}", term.position)
-    return ExperimentTerm(False, term.key, term.operator, _quoted(term))
+    if isinstance(term.value, tuple):
+        raise InvalidComparison(
+            "Only ['experiment_id'] attributes support comparison with a list of quoted string values.", term.value_at
+        )
+    text = _quoted(term)
+    _check_operator(term, _TEXT)
+    return ExperimentTerm(False, term.key, term.operator, text)
+
+
+def _check_operator(term: Comparison, allowed: frozenset[str]) -> None:
+    if term.operator not in allowed:
+        known = allowed if allowed == _ORDERED else _TEXT | _LISTED
+        raise InvalidComparison(f"Invalid comparator '{term.operator}' not one of '{as_set(known)}'", term.position)
 
 
 def _by_number(term: Comparison) -> ExperimentTerm:
@@ -100,8 +111,10 @@ def _within(number: int) -> int:
     return max(-(2**62), min(2**62, number))
 
 
-def _quoted(term: Comparison) -> str:
-    if not isinstance(term.value, str) or not term.quoted:
+def _quoted(term: Comparison, what: str = "attributes") -> str:
+    if not isinstance(term.value, str):
+        raise InvalidComparison(f"Expected a quoted string value for {what}. Got value {term.literal[:200]}", term.value_at)
+    if not term.quoted:
         raise InvalidComparison(
             "Parameter value is either not quoted or unidentified quote types used for string value "
             f"{term.literal[:200]}. Use either single or double quotes.",
@@ -118,4 +131,4 @@ def _is_tag(prefix: str | None, at: int) -> bool:
 
 def _check_key(key: str, at: int) -> None:
     if key not in _KEYS:
-        raise InvalidComparison(f"Invalid attribute key '{key}' specified. Valid keys are '{set(_KEYS)}'", at)
+        raise InvalidComparison(f"Invalid attribute key '{key}' specified. Valid keys are '{as_set(_KEYS)}'", at)

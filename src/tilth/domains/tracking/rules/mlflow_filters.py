@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NoReturn, cast
 
-from tilth.core.comparisons import Comparison, InvalidComparison, parse_comparisons, parse_order_item
+from tilth.core.comparisons import Comparison, InvalidComparison, as_set, parse_comparisons, parse_order_item
 from tilth.domains.tracking.rules.filters import DATASET_KEYS, Condition, Entity, Operator, Order
 
 MAX_PATTERN_CHARS = 10_000
@@ -80,7 +80,7 @@ def _order(text: str) -> Order:
     item = parse_order_item(text)
     entity = _entity(item.prefix, 0)
     if entity == "dataset":
-        raise InvalidComparison(f"Invalid order_by clause '{text}'. Could not be parsed: runs have no order by data set", 0)
+        raise InvalidComparison("Invalid identifier type 'dataset'", 0)
     key = item.key
     if entity == "attribute":
         if key not in _ORDER_ATTRIBUTES:
@@ -117,12 +117,12 @@ def _entity(prefix: str | None, at: int) -> Entity:
 
 
 def _refuse_attribute(key: str, known: dict[str, str], at: int) -> NoReturn:
-    raise InvalidComparison(f"Invalid attribute key '{key}' specified. Valid keys are '{sorted(known)}'", at)
+    raise InvalidComparison(f"Invalid attribute key '{key}' specified. Valid keys are '{as_set(known)}'", at)
 
 
 def _operator(term: Comparison, allowed: frozenset[str]) -> Operator:
     if term.operator not in allowed:
-        raise InvalidComparison(f"Invalid comparator '{term.operator}' not one of '{sorted(allowed)}'", term.position)
+        raise InvalidComparison(f"Invalid comparator '{term.operator}' not one of '{as_set(allowed)}", term.position)
     return _OPERATORS[term.operator]
 
 
@@ -157,12 +157,15 @@ def _text(term: Comparison, entity: Entity) -> Condition:
 def _dataset(term: Comparison) -> Condition:
     if term.key not in DATASET_KEYS:
         raise InvalidComparison(
-            f"Invalid dataset key '{term.key}' specified. Valid keys are '{sorted(DATASET_KEYS)}'", term.position
+            f"Invalid dataset key '{term.key}' specified. Valid keys are '{as_set(DATASET_KEYS)}'", term.position
         )
     if isinstance(term.value, tuple):
         return Condition("dataset", term.key, _operator(term, LISTS), values=term.texts())
     text = _quoted(term, "Expected a quoted string value for dataset attributes.")
-    return Condition("dataset", term.key, _operator(term, TEXTS), text)
+    operator = _operator(term, TEXTS | LISTS)
+    if operator in ("in", "not_in"):
+        term.texts()
+    return Condition("dataset", term.key, operator, text)
 
 
 def _attribute(term: Comparison) -> Condition:

@@ -44,11 +44,11 @@ _BAD_CHARACTERS: Final = (
 _RUN_ID = re.compile(r"[a-zA-Z0-9][\w\-]{0,255}")
 
 
-def check_metric(key: str | None, timestamp: int | None, path: str = "") -> None:
+def check_metric(key: str | None, timestamp: int | None, value: float | str | None, path: str = "") -> None:
     """path: such as `metrics[3]`. Raises MlflowError."""
     _check_name(key, f"{path}.name" if path else "name")
     if timestamp is not None and timestamp < 0:
-        hint = f"metric '{key}'. Timestamp must be a nonnegative long (64-bit integer) "
+        hint = f"metric '{key}' (value={value}). Timestamp must be a nonnegative long (64-bit integer) "
         raise invalid(invalid_value(f"{path}.timestamp" if path else "timestamp", timestamp, hint))
     check_length("Metric name", key or "", MAX_KEY_CHARS)
 
@@ -56,9 +56,9 @@ def check_metric(key: str | None, timestamp: int | None, path: str = "") -> None
 def check_points(points: list[LoggedPoint]) -> None:
     for index, point in enumerate(points):
         if _name_fault(point.key) is not None or point.ts is None or point.ts < 0 or len(point.key) > MAX_KEY_CHARS:
-            if point.ts is None:
-                raise missing(f"metrics[{index}].timestamp")
-            check_metric(point.key, point.ts, f"metrics[{index}]")
+            if not point.key or point.ts is None:
+                raise missing(f"metrics[{index}].{'key' if not point.key else 'timestamp'}")
+            check_metric(point.key, point.ts, point.value, f"metrics[{index}]")
 
 
 def param(key: str | None, value: str | None, path: str = "") -> tuple[str, str]:
@@ -206,7 +206,7 @@ def check_artifact_location(location: str | None) -> None:
 
 
 def _check_name(name: str | None, path: str) -> str:
-    if name is None:
+    if not name:
         raise missing(path)
     fault = _name_fault(name)
     if fault is not None:

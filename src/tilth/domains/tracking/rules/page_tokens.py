@@ -34,7 +34,7 @@ def place_of(question: bytes, token: str, length: int) -> tuple[Value, ...]:
         place: tuple[Value, ...] = msgspec.msgpack.decode(raw[8:], type=tuple[Value, ...])
     except (ValueError, msgspec.DecodeError):
         raise InvalidPage(
-            f"page_token {token[:40]!r} was not given by this server; take next_page_token of the answer before"
+            f"Invalid page token {token[:40]!r}: it was not given by this server; take next_page_token of the answer before"
         ) from None
     if raw[:8] != question or len(place) != length:
         raise InvalidPage(

@@ -20,8 +20,10 @@ from tilth.domains.models.api.sealing import settle
 from tilth.domains.models.queries.logged_search import find_logged_models, logged_model_row
 from tilth.domains.models.rules.mlflow_filters import logged_models_filter, logged_models_order
 from tilth.domains.models.types import LoggedModelStatus, UnknownLoggedModel
+from tilth.domains.tracking.api.mlflow.words import experiment_not_active, no_experiment
 from tilth.domains.tracking.queries.experiment_numbers import ids_of_numbers
 from tilth.domains.tracking.queries.model_metrics import DatasetScope
+from tilth.domains.tracking.rules.mlflow_values import experiment_number
 from tilth.domains.tracking.types import UnknownRun
 from tilth.guard import AccessTo, Permission, json_answer, mlflow_route
 from tilth.wire.mlflow import MlflowError, Nothing, invalid, invalid_value, missing
@@ -58,12 +60,14 @@ Asked = Request[Any, Any, Any]
 async def create_logged_model(access: AccessTo[None], wanted: CreateLoggedModel) -> OneLoggedModel:
     project = access.project.id
     name = check_logged_name(wanted.name) if wanted.name else f"model-{new_id()[-8:]}"
-    number, params, tags = _number(wanted.experiment_id), free_pairs(wanted.params), free_pairs(wanted.tags)
+    number, params, tags = experiment_number(wanted.experiment_id), free_pairs(wanted.params), free_pairs(wanted.tags)
 
     def write(tx: Tx) -> OneLoggedModel:
         experiment_id = ids_of_numbers(tx, project, [number], deleted=False).get(number)
         if experiment_id is None:
-            raise MlflowError("RESOURCE_DOES_NOT_EXIST", f"No Experiment with id={wanted.experiment_id} exists")
+            if ids_of_numbers(tx, project, [number]):
+                raise experiment_not_active(wanted.experiment_id)
+            raise no_experiment(wanted.experiment_id)
         try:
             made = actions.create_logged_model(
                 tx,

@@ -157,7 +157,7 @@ async def delete_model_tag(access: AccessTo[None], wanted: ModelTag) -> Nothing:
 async def set_alias(access: AccessTo[None], wanted: SetAlias) -> Nothing:
     """Deployments that follow the alias move with it."""
     name, alias, version = check_model_name(wanted.name), check_alias_free(wanted.alias), check_version(wanted.version)
-    with in_mlflow_words(name, version):
+    with in_mlflow_words(name, wanted.version):
         await access.write(lambda tx: actions.set_alias(tx, access.actor, access.project.id, name, alias, version))
     return Nothing()
 

@@ -44,6 +44,7 @@ from tilth.wire.mlflow import Nothing, invalid
 from tilth.wire.mlflow_registry import (
     CreateVersion,
     DownloadAddress,
+    DownloadVersion,
     NamedVersion,
     OneVersion,
     SearchModels,
@@ -175,7 +176,7 @@ def _is_true(tag: str | None) -> bool:
 @mlflow_route("GET", BASE + "/get", permission=Permission.MODEL_READ)
 async def get_version(access: AccessTo[None], wanted: NamedVersion) -> OneVersion:
     name, version = check_model_name(wanted.name), check_version(wanted.version)
-    with in_mlflow_words(name, version):
+    with in_mlflow_words(name, wanted.version):
         return await access.read(lambda tx: OneVersion(version_answer(listing.version_row(tx, access.project.id, name, version))))
 
 
@@ -188,7 +189,7 @@ async def update_version(access: AccessTo[None], wanted: UpdateVersion) -> OneVe
         actions.change_version(tx, access.actor, project, name, version, description=wanted.description or "")
         return OneVersion(version_answer(listing.version_row(tx, project, name, version)))
 
-    with in_mlflow_words(name, version):
+    with in_mlflow_words(name, wanted.version):
         return await access.write(write)
 
 
@@ -202,7 +203,7 @@ async def delete_version(access: AccessTo[None], wanted: NamedVersion) -> Nothin
             actions.remove_alias(tx, access.actor, project, name, alias)
         actions.delete_version(tx, access.actor, project, name, version)
 
-    with in_mlflow_words(name, version):
+    with in_mlflow_words(name, wanted.version):
         await access.write(write)
     return Nothing()
 
@@ -221,7 +222,7 @@ async def transition_stage(access: AccessTo[None], wanted: StageVersion) -> OneV
         actions.move_to_stage(tx, access.actor, project, name, version, wanted.stage, archive_others=archive)
         return OneVersion(version_answer(listing.version_row(tx, project, name, version)))
 
-    with in_mlflow_words(name, version):
+    with in_mlflow_words(name, wanted.version):
         return await access.write(write)
 
 
@@ -239,7 +240,7 @@ async def search_versions(access: AccessTo[None], wanted: SearchModels) -> Versi
 
 
 @mlflow_route("GET", BASE + "/get-download-uri", permission=Permission.MODEL_READ)
-async def get_download_uri(access: AccessTo[None], wanted: NamedVersion) -> DownloadAddress:
+async def get_download_uri(access: AccessTo[None], wanted: DownloadVersion) -> DownloadAddress:
     """The sealed files where Tilth has them, else where they lie."""
     project, name, version = access.project.id, check_model_name(wanted.name), check_version(wanted.version)
 
@@ -251,7 +252,7 @@ async def get_download_uri(access: AccessTo[None], wanted: NamedVersion) -> Down
         number = numbers_of(tx, project, [model.experiment_id or ""]).get(model.experiment_id or "", 0)
         return DownloadAddress(artifact_uri(number, model.id))
 
-    with in_mlflow_words(name, version):
+    with in_mlflow_words(name, wanted.version):
         return await access.read(read)
 
 
@@ -259,14 +260,17 @@ async def get_download_uri(access: AccessTo[None], wanted: NamedVersion) -> Down
 async def set_version_tag(access: AccessTo[None], wanted: VersionTag) -> Nothing:
     name, version = check_model_name(wanted.name), check_version(wanted.version)
     tags = {check_key(wanted.key): check_value(wanted.value)}
-    return await _tagged(access, name, version, dict(tags))
+    with in_mlflow_words(name, wanted.version):
+        return await _tagged(access, name, version, dict(tags))
 
 
 @mlflow_route("DELETE", BASE + "/delete-tag", permission=Permission.MODEL_WRITE)
 async def delete_version_tag(access: AccessTo[None], wanted: VersionTag) -> Nothing:
     """A tag that is not there is deleted already."""
     name, version = check_model_name(wanted.name), check_version(wanted.version)
-    return await _tagged(access, name, version, {check_key(wanted.key): None})
+    tags: dict[str, str | None] = {check_key(wanted.key): None}
+    with in_mlflow_words(name, wanted.version):
+        return await _tagged(access, name, version, tags)
 
 
 async def _tagged(access: Access[None], name: str, version: int, tags: dict[str, str | None]) -> Nothing:
@@ -276,8 +280,7 @@ async def _tagged(access: Access[None], name: str, version: int, tags: dict[str,
         listing.version_row(tx, project, name, version)
         actions.change_version(tx, access.actor, project, name, version, tags=tags)
 
-    with in_mlflow_words(name, version):
-        await access.write(write)
+    await access.write(write)
     return Nothing()
 
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from tilth.core.comparisons import InvalidComparison
 from tilth.domains.models.types import (
     ModelExists,
+    ModelParamChanged,
     ModelSealed,
     UnknownAlias,
     UnknownLoggedModel,
@@ -52,13 +53,18 @@ def about_logged_model(model_id: str) -> Iterator[None]:
         yield
     except UnknownLoggedModel:
         raise MlflowError("RESOURCE_DOES_NOT_EXIST", f"Logged model with ID '{model_id}' not found.") from None
+    except ModelParamChanged as told:
+        raise invalid(
+            f"Changing param values is not allowed. Param with key='{told.key}' was already logged with value='{told.old}' "
+            f"for model ID='{model_id}'. Attempted logging new value '{told.new}'."
+        ) from None
     except InvalidComparison as fault:
         raise invalid(str(fault)) from None
 
 
 def check_model_name(name: str | None, parameter: str = "name") -> str:
     if name is None or not name.strip():
-        raise missing(parameter)
+        raise invalid(f"Missing value for required parameter '{parameter}'.")
     if "/" in name or ":" in name:
         raise invalid(f"Invalid model name '{name[:300]}'. Names cannot contain '/' or ':'.")
     _check_path_like("name", name)
@@ -138,7 +144,7 @@ def check_max_results(given: int | None, default: int, most: int) -> int:
     if given is None:
         return default
     if given > most:
-        raise invalid(invalid_value("max_results", given, f"It must be at most {most}, but got value {given}") + SEE_DOCS)
+        raise invalid(invalid_value("max_results", str(given), " Hint: Value was of type 'str'.") + SEE_DOCS)
     if given < 1:
         raise invalid(f"Invalid value for max_results. It must be a positive integer, but got {given}")
     return given

@@ -15,8 +15,9 @@ from tilth.core.actors import Actor
 from tilth.core.clock import now
 from tilth.core.ids import ProjectId
 from tilth.domains.tracking import actions
-from tilth.domains.tracking.api.mlflow.words import mlflow_words
+from tilth.domains.tracking.api.mlflow.words import batch_words, mlflow_words
 from tilth.domains.tracking.queries import hot
+from tilth.domains.tracking.queries.whole import run_with_experiment
 from tilth.domains.tracking.rules import mlflow_values as values
 from tilth.domains.tracking.rules.batches import check_batch, check_tags
 from tilth.domains.tracking.rules.mlflow_tags import CONTEXT, HISTORY, NAME, NOTES, PARENT, facts_of
@@ -31,7 +32,7 @@ _DONE = Nothing()
 
 @mlflow_route("POST", "/runs/log-metric", permission=Permission.RUN_WRITE)
 async def log_metric(access: Access[None], wanted: asked.LogMetric) -> Nothing:
-    values.check_metric(wanted.key, wanted.timestamp)
+    values.check_metric(wanted.key, wanted.timestamp, wanted.value)
     point = asked.LoggedPoint(
         key=wanted.key or "",
         value=wanted.value if wanted.value is not None else "NaN",
@@ -59,7 +60,8 @@ async def log_batch(access: Access[None], request: Request[Any, Any, Any]) -> No
     values.check_unique_params(key for key, _ in kept)
     # Our own points under other names: a copy of a thousand of them would cost more than reading them did.
     batch = LogBatch(metrics=metrics, params=dict(kept))  # type: ignore[arg-type]
-    return await _log(access, wanted.run, batch, dict(tagged))
+    with batch_words():
+        return await _log(access, wanted.run, batch, dict(tagged))
 
 
 @mlflow_route("POST", "/runs/log-parameter", permission=Permission.RUN_WRITE)
@@ -77,7 +79,8 @@ async def delete_tag(access: Access[None], wanted: asked.DeleteTag) -> Nothing:
     key, run_id, project = wanted.key or "", wanted.run, access.project.id
 
     def remove(tx: Tx) -> None:
-        if key == NOTES:
+        run = run_with_experiment(tx, project, run_id) if key == NOTES else None
+        if run is not None and run.notes:
             actions.update_run(tx, access.actor, project, run_id, RunUpdate(notes=""))
         elif not actions.remove_tag(tx, project, run_id, key) and key != NAME:
             raise MlflowError("RESOURCE_DOES_NOT_EXIST", f"No tag with name: {key[:300]} in run with id {run_id}")

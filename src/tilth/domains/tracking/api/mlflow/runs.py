@@ -14,7 +14,7 @@ from tilth.domains.tracking.queries.experiment_search import experiment_numbered
 from tilth.domains.tracking.queries.whole import run_with_experiment, whole_run
 from tilth.domains.tracking.rules import mlflow_values as values
 from tilth.domains.tracking.rules.mlflow_tags import NAME, SOURCE, STATUS_IN, USER, Facts, facts_of
-from tilth.domains.tracking.types import RunDeleted
+from tilth.domains.tracking.types import ENDED, RunDeleted
 from tilth.guard import Access, Permission, mlflow_route
 from tilth.wire.mlflow import Nothing, invalid, invalid_value
 from tilth.wire.mlflow_tracking import (
@@ -99,6 +99,10 @@ async def update_run(access: Access[None], wanted: UpdateRun) -> OneRunInfo:
     project, run_id = access.project.id, wanted.run
 
     def change(tx: Tx) -> OneRunInfo:
+        before = run_with_experiment(tx, project, run_id)
+        if update.ended is UNSET and status in ENDED and before is not None and before.ended is not None:
+            # The end that was told stands until another is told.
+            update.ended = before.ended
         actions.update_run(tx, access.actor, project, run_id, update)
         found = run_with_experiment(tx, project, run_id)
         if found is None:

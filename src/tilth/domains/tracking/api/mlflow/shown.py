@@ -86,7 +86,7 @@ def shown_run(whole: WholeRun) -> Run:
             dataset_inputs=[_input(data) for data in whole.inputs],
             model_inputs=[ModelInput(link.model_id) for link in whole.models if link.direction == "input"],
         ),
-        outputs=RunOutputs(made) if made else None,
+        outputs=RunOutputs(made),
     )
 
 

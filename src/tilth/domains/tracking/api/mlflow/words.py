@@ -37,6 +37,21 @@ def experiment_not_active(number: str) -> MlflowError:
 
 
 @contextmanager
+def batch_words() -> Iterator[None]:
+    """Of a batch MLflow tells the params that changed as a list."""
+    try:
+        yield
+    except MlflowError as told:
+        error = told.__cause__
+        if not isinstance(error, ParamChanged):
+            raise
+        changed = [{"key": error.key, "old_value": error.old, "new_value": error.new}]
+        raise invalid(
+            f"Changing param values is not allowed. Params were already logged='{changed}' for run ID='{error.run_id}'."
+        ) from error
+
+
+@contextmanager
 def mlflow_words(*, run_id: str = "", experiment: str = "") -> Iterator[None]:
     """Raises MlflowError where our own error has a counterpart there. run_id, experiment: what the request is about."""
     try:
