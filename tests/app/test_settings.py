@@ -52,6 +52,15 @@ def test_a_projects_own_file_beside_its_home_counts_and_the_homes_file_counts_mo
         ("[server]\ngrace_period_h = nan\n", "between 1 and 8760"),
         ("[server]\nsigned_download_s = 60\n", "a folder, which signs no addresses; set blobs_location"),
         ("[server]\nsigned_download_s = 60\nblobs_location = 'file:///b'\n", "a folder, which signs no addresses"),
+        (
+            "[server]\nsigned_download_s = 60\nblobs_location = 's3://b?endpoint=http://minio:9000'\n",
+            "in the clear. Give it https",
+        ),
+        (
+            "[server]\nhost = '10.0.0.5'\ntrusted_proxies = ['10.0.0.1']\nsigned_download_s = 60\n"
+            "blobs_location = 's3://b?endpoint=http://127.0.0.1:9000'\n",
+            "would not reach it",
+        ),
         ("[server]\nsigned_download_s = 901\nblobs_location = 's3://b'\n", "between 0 and 900"),
         ("[server]\nport = 70000\n", "port is 70000; it must lie between 0 and 65535"),
         ("[server]\nport = 9000\nserve_port = 9000\n", "need one each"),
@@ -71,6 +80,13 @@ def test_a_wrong_file_is_refused_with_what_to_do(tmp_path: Path, toml: str, mess
     with pytest.raises(Exception, match=message) as caught:
         load(tmp_path, toml)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "location", ["s3://b", "gs://b/p", "s3://b?endpoint=https://minio:9000", "s3://b?endpoint=http://127.0.0.1:9"]
+)
+def test_a_store_that_its_readers_can_reach_may_sign_addresses(tmp_path: Path, location: str) -> None:
+    assert load(tmp_path, f"[server]\nsigned_download_s = 60\nblobs_location = '{location}'\n").signed_download_s == 60
 
 
 def test_a_slip_in_a_variables_name_is_told_and_foreign_variables_are_left_alone(tmp_path: Path) -> None:

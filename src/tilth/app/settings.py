@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from tilth.core.errors import Invalid
 from tilth.core.home import DATABASE_FILE, HOME_FOLDER, SETTINGS_FILE
@@ -165,6 +165,16 @@ def _check_signed(settings: Settings) -> None:
         raise InvalidSettings(
             f"signed_download_s is {settings.signed_download_s}, but blobs_location is a folder, which signs no addresses; "
             "set blobs_location to an object store, or leave signed_download_s out: downloads then go through Tilth"
+        )
+    endpoint = urlsplit(dict(parse_qsl(urlsplit(settings.blobs_location).query)).get("endpoint", ""))
+    if (
+        settings.signed_download_s
+        and endpoint.scheme == "http"
+        and not (settings.loopback and is_loopback(endpoint.hostname or ""))
+    ):
+        raise InvalidSettings(
+            f"signed_download_s is {settings.signed_download_s}, but the endpoint of blobs_location speaks plain http: other machines "
+            "would not reach it, or read with addresses that cross the network in the clear. Give it https, or leave signed_download_s out"
         )
 
 
