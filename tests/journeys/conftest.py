@@ -5,11 +5,11 @@ from __future__ import annotations
 import uuid
 
 import pytest
-from tests.conformance.conftest import S3_KEYS, postgres_server, postgres_url, s3_endpoint
+from tests.conformance.conftest import S3_KEYS, postgres_url, s3_endpoint
 from tests.conftest import Server
 from tests.journeys.steps import Done, train_and_deploy
 
-__all__ = ["postgres_server", "postgres_url", "s3_endpoint"]
+__all__ = ["postgres_url", "s3_endpoint"]
 
 
 @pytest.fixture
