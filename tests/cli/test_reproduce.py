@@ -359,6 +359,34 @@ def test_a_program_that_never_heard_of_tilth_is_made_again_too(tilth, shared_ins
     assert (tilth.here / "x" / "plain.py").read_text().startswith("import sys")
 
 
+def test_a_nested_run_is_compared_with_the_one_of_its_name(tilth, tmp_path):
+    program = """import tilth
+with tilth.run("search", experiment="nested"):
+    for depth in (1, 2):
+        with tilth.run(f"depth {depth}", experiment="nested", nested=True) as run:
+            run.log(score=depth)
+"""
+    (tmp_path / "search.py").write_text(program)
+    subprocess.run([sys.executable, "search.py"], cwd=tmp_path, env=os.environ | tilth.environment, check=True)
+    listed = json.loads(tilth("run", "list", "--experiment", "nested", "--filter", 'name="depth 2"', "--json").stdout)
+    done = tilth("reproduce", listed[0]["run"]["id"], "--no-environment", "--yes", "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["metrics"] == [{"metric": "score", "first": 2.0, "again": 2.0, "difference": "same"}]
+
+
+def test_a_trial_of_a_sweep_gets_its_params_again(tilth, shared_installation, record, repository):
+    (repository / "trial.py").write_text("import json, os, sys; sys.exit(json.loads(os.environ['TILTH_PARAMS'])['depth'])\n")
+    git(repository, "add", "trial.py")
+    git(repository, "commit", "--quiet", "-m", "trial")
+    spec = json.dumps({"metric": "score", "space": {"depth": [1, 2]}, "command": ["python", "trial.py"]})
+    runs, client = "/api/v1/p/default/runs", shared_installation.client
+    sweep = client.post(runs, json={"tags": {"tilth.sweep": spec}}).json()["id"]
+    run_id = record(entry_point="python", argv=["trial.py"])
+    assert client.patch(f"{runs}/{run_id}", json={"parent_run_id": sweep}).status_code == 200
+    assert client.post(f"{runs}/{run_id}/log", json={"tags": {"tilth.sweep.params": '{"depth":7}'}}).status_code < 300
+    assert tilth("reproduce", run_id, "--no-environment", "--yes").exit_code == 7
+
+
 def a_wheel(folder: Path) -> None:
     name = "plough-1.2.0"
     with zipfile.ZipFile(folder / f"{name}-py3-none-any.whl", "w") as wheel:

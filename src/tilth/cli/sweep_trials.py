@@ -20,9 +20,8 @@ from tilth.core.errors import TilthError
 from tilth.sdk.sweeps.board import Board, TrialResult
 from tilth.sdk.sweeps.calling import finished_trial
 from tilth.sdk.sweeps.space import Value
-from tilth.wire.sweeps import PARAMS_TAG, STOPPED_TAG, TRIAL_TAG
+from tilth.wire.sweeps import PARAMS_TAG, PARAMS_VARIABLE, STOPPED_TAG, TRIAL_TAG
 
-PARAMS_VARIABLE = "TILTH_PARAMS"
 LOOK_EVERY_S = 1.0
 GRACE_S = 10.0
 SHOWN_LINES = 8

@@ -20,6 +20,8 @@ TRIAL_TAG = "tilth.sweep.trial"
 PARAMS_TAG = "tilth.sweep.params"
 STOPPED_TAG = "tilth.sweep.stopped"
 REPLACED_TAG = "tilth.sweep.replaced"
+PARAMS_VARIABLE = "TILTH_PARAMS"
+"""Of a trial that is a program: its params as JSON."""
 
 MAX_TRIALS = 10_000
 MAX_PARALLEL = 64

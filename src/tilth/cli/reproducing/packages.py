@@ -86,12 +86,13 @@ def _with_uv(folder: Path, version: str) -> str:
 
 def _with_venv(folder: Path, version: str) -> str:
     minor = _SAFE_VERSION.fullmatch(version)
-    named = shutil.which(f"python{minor[1]}") if minor else None
-    python = named if named and _version(sys.executable) != version else sys.executable
-    made = run_child([python, "-m", "venv", FOLDER], folder)
-    if made.returncode:
-        raise EnvironmentFailed(f"no virtual environment could be made with {python}:\n{last_words(made, SHOWN_LINES)}")
-    return _version(str(python_of(folder)))
+    named = shutil.which(f"python{minor[1]}") if minor and _version(sys.executable) != version else None
+    # A program of that name may be a mere signpost, as pyenv's are.
+    for python in filter(None, [named, sys.executable]):
+        made = run_child([python, "-m", "venv", FOLDER], folder)
+        if made.returncode == 0:
+            return _version(str(python_of(folder)))
+    raise EnvironmentFailed(f"no virtual environment could be made with {python}:\n{last_words(made, SHOWN_LINES)}")
 
 
 def _install(folder: Path, packages: Packages) -> list[str]:

@@ -147,7 +147,7 @@ def _more_notes(record: Record, wishes: Wishes) -> list[str]:
         told.append(f"it ran in a conda environment: what is no Python package is listed in its artifact {CONDA}")
     if made_by.ranks > 1:
         told.append(f"{made_by.ranks} processes wrote it together; one is started here: with --no-start you can launch as many")
-    if run.parent_run_id is not None:
+    if run.parent_run_id is not None and not record.trial:
         told.append("its program made several runs; it will make all of them again")
     if run.status not in ("finished", "running"):
         told.append(f"the first run {run.status}")

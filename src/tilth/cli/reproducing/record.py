@@ -10,6 +10,7 @@ from tilth.cli.client import Api
 from tilth.core.errors import Damaged, NotFound
 from tilth.core.hashing import content_address
 from tilth.sdk.code import DIFF, PACKAGES
+from tilth.wire.sweeps import PARAMS_TAG, SPEC_TAG, SweepSpec
 from tilth.wire.tracking import ArtifactEntry, ArtifactList, Environment, GitState, RunDetail
 
 MAX_READ_BYTES = 64 << 20
@@ -25,11 +26,12 @@ class NothingRecorded(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A run, what made it, and its artifacts by path."""
+    """A run, what made it, and its artifacts by path. trial: params as JSON, of a program that a sweep started."""
 
     detail: RunDetail
     made_by: Environment
     files: dict[str, ArtifactEntry]
+    trial: str = ""
 
     @property
     def has_diff(self) -> bool:
@@ -47,7 +49,18 @@ def read_record(api: Api, run_id: str) -> Record:
     if made_by is None:
         raise NothingRecorded(run_id)
     listed = msgspec.convert(api.get(api.in_project("runs", run_id, "artifacts"), recursive="true"), ArtifactList)
-    return Record(detail, made_by, {entry.path: entry for entry in listed.files if not entry.is_dir})
+    return Record(detail, made_by, {entry.path: entry for entry in listed.files if not entry.is_dir}, _trial(api, detail))
+
+
+def _trial(api: Api, detail: RunDetail) -> str:
+    params, sweep = detail.tags.get(PARAMS_TAG, ""), detail.run.parent_run_id
+    if not params or sweep is None:
+        return ""
+    spec = msgspec.convert(api.get(api.in_project("runs", sweep)), RunDetail).tags.get(SPEC_TAG, "")
+    try:
+        return params if msgspec.json.decode(spec, type=SweepSpec).command else ""
+    except msgspec.MsgspecError:
+        return ""
 
 
 def _told_by_mlflow(tags: dict[str, str]) -> Environment | None:

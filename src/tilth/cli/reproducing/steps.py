@@ -22,11 +22,10 @@ from tilth.cli.reproducing.plan import Plan
 from tilth.cli.reproducing.record import read_file
 from tilth.core.errors import Damaged
 from tilth.sdk.code import DIFF
-from tilth.wire.sweeps import PARAMS_TAG
+from tilth.wire.sweeps import PARAMS_VARIABLE
 from tilth.wire.tracking import ArtifactEntry, RunDetail
 
 REPRODUCES_TAG = "tilth.reproduces"
-PARAMS_VARIABLE = "TILTH_PARAMS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,19 +120,18 @@ def start_again(api: Api, plan: Plan, launch: Launch, say: Callable[[str], None]
     python = str(packages.python_of(plan.folder)) if has_own else sys.executable
     path = path_with(Path(python).parent if has_own else None, os.environ)
     command = launch.command(plan.folder, python, path)
-    params = first.tags.get(PARAMS_TAG)
     again = begin_run(
         api,
         command,
         experiment=first.run.experiment,
         name=f"{first.run.name} again"[:250],
-        params=first.params if params else None,
+        params=first.params if plan.record.trial else None,
         tags={REPRODUCES_TAG: first.run.id},
         folder=plan.workplace,
     )
     with run_environment(api, again) as environment, noting_packages(api, again, command):
         environment |= {"PATH": path} | ({"VIRTUAL_ENV": str(plan.folder / packages.FOLDER)} if has_own else {})
-        environment |= {PARAMS_VARIABLE: params} if params else {}
+        environment |= {PARAMS_VARIABLE: plan.record.trial} if plan.record.trial else {}
         say(f"run {again}  {api.target.url}/p/{api.target.project}/runs/{again}")
         code, error = run_program(api, again, command, environment, folder=plan.workplace, output=output)
         end_run(api, again, code, error)
