@@ -229,6 +229,15 @@ def test_a_deleted_run_can_be_restored(client):
     assert names_in_order(client.get("/p/default/runs").text) == ["gone"]
 
 
+@pytest.mark.parametrize(
+    "content", ["[" * 100_000, "[]", '{"predicted": 1}', '{"predicted": [1e999], "observed": [1], "count": [1e999]}']
+)
+def test_a_calibration_that_cannot_be_drawn_is_left_out(client, content):
+    run_id = start_run(client, "odd")
+    client.put(f"{API}/runs/{run_id}/artifacts/calibration.json", content=content.encode())
+    assert client.get(f"/p/default/runs/{run_id}").status_code == 200
+
+
 def test_an_image_with_script_in_it_cannot_run_it(client):
     run_id = start_run(client, "drawn")
     client.put(

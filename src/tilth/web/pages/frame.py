@@ -119,8 +119,13 @@ async def shell(
 
 def read_offset(request: Asked) -> int:
     """Of `?from=`: how many rows stand on the pages before; 0 for anything that is no such number."""
-    text = request.query_params.get("from", "0")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 8 else 0
+    return read_whole(request, "from", 0)
+
+
+def read_whole(request: Asked, name: str, otherwise: int) -> int:
+    """A whole number below ten million from the address, or `otherwise` for anything else."""
+    text = request.query_params.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 8 else otherwise
 
 
 def project_url(name: str, *parts: str | int) -> str:

@@ -144,14 +144,13 @@ def _read(tx: Tx, project_id: str, name: str, offset: int) -> _Found:
     detail = queries.model_detail(tx, project_id, name, limit=PAGE_ROWS, offset=offset)
     model = queries.model_by_name(tx, project_id, name)
     run_ids = [version.run_id for version in detail.versions if version.run_id]
-    runs = [tracking.run_info(tx, project_id, run_id) for run_id in dict.fromkeys(run_ids)]
     numbers = [version.version for version in detail.versions]
     gates = queries.gates_of(tx, model)
     checks = [check for check in queries.checks_of(tx, model, limit=200) if check.cause == "alias"]
     return _Found(
         detail=detail,
         metrics=tracking.latest_metrics(tx, project_id, run_ids),
-        runs={run.id: run for run in runs if run is not None},
+        runs={run.id: run for run in tracking.run_infos(tx, project_id, run_ids)},
         evaluated=queries.evaluations_of_versions(tx, model, numbers),
         verdicts={number: queries.verdicts_of(tx, model, number) for number in numbers[:JUDGED_VERSIONS]} if gates else {},
         approvals=queries.approval_states(tx, model, numbers),

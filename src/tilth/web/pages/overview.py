@@ -23,9 +23,9 @@ from tilth.web.formatting import count, counted, milliseconds, number
 from tilth.web.metric_names import ranked
 from tilth.web.pages.deployments import BUDGET_MS, surroundings
 from tilth.web.pages.frame import Asked, curl, project_url, shell
-from tilth.web.pages.runs import Tile
 from tilth.web.render import Tone, page
 from tilth.web.run_table import Column, RunValues, lines
+from tilth.web.tiles import Tile
 from tilth.wire.registry import ModelView
 from tilth.wire.serving import DeploymentView
 from tilth.wire.tracking import RunInfo

@@ -23,11 +23,11 @@ from tilth.web.formatting import metric as metric_text
 from tilth.web.metric_names import is_system, lower_is_better, ranked
 from tilth.web.pages.artifacts import file_view, read_text
 from tilth.web.pages.comments import comments_part
-from tilth.web.pages.frame import Asked, project_url, with_query
+from tilth.web.pages.frame import Asked, project_url, read_whole, with_query
 from tilth.web.pages.run_charts import CHARTS_AT_ONCE, chart_page
 from tilth.web.pages.run_files import FILE_TABS, file_tab
 from tilth.web.pages.run_frame import Loaded, load, run_response
-from tilth.web.pages.runs import Tile
+from tilth.web.tiles import Tile
 from tilth.wire.registry import LoggedModelView
 from tilth.wire.tracking import ArtifactEntry, MetricSummary, RunInfo
 
@@ -94,12 +94,7 @@ async def _overview(request: Asked, access: AccessTo[None], loaded: Loaded, over
     own = [metric for metric in loaded.detail.metrics if not is_system(metric.key)]
     wanted = asked.get("metric", "").strip()[:250]
     chosen = [metric for metric in own if wanted.lower() in metric.key.lower()]
-    most = (
-        int(asked.get("charts", ""))
-        if asked.get("charts", "").isdecimal() and len(asked.get("charts", "")) < 4
-        else CHARTS_AT_ONCE
-    )
-    found = chart_page(chosen, base, min(most, MAX_CHARTS))
+    found = chart_page(chosen, base, min(read_whole(request, "charts", CHARTS_AT_ONCE), MAX_CHARTS))
     files = [file_view(project, run_id, entry) for entry in overview.entries]
     return await run_response(
         request,
@@ -146,7 +141,7 @@ async def _calibration(blobs: Blobs | None, entries: list[ArtifactEntry]) -> Mar
         bins = json.loads(text)
         columns = [[float(value) for value in bins[name]] for name in ("predicted", "observed", "count")]
         return charts.calibration_curve(columns[0], columns[1], [int(value) for value in columns[2]])
-    except (ValueError, KeyError, TypeError, OverflowError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 
 

@@ -30,20 +30,12 @@ from tilth.web.pages.runs_groups import Grouped, find_groups, group_choices
 from tilth.web.pages.runs_question import VIEWS, Question, find_runs, read_question
 from tilth.web.render import page
 from tilth.web.run_table import Column, RunValues, automatic_columns, differing_columns, lines
+from tilth.web.tiles import Tile
 from tilth.wire.tracking import RunInfo
 
 CURVE_RUNS = 6
 LOOKED_AT = 10
 """How many of the newest runs are asked which curves they have."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tile:
-    label: str
-    value: str
-    note: str = ""
-    tone: str = ""
-    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

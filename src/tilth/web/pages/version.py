@@ -27,9 +27,9 @@ from tilth.web.metric_names import ranked
 from tilth.web.pages.comments import comments_part
 from tilth.web.pages.deployments import surroundings
 from tilth.web.pages.frame import Asked, back, curl, may, project_url, read_form, shell
-from tilth.web.pages.runs import Tile
 from tilth.web.render import draw, page
 from tilth.web.statics import FILES
+from tilth.web.tiles import Tile
 from tilth.wire.evaluations import EvaluationView, MetricValue, Verdict, VersionLife
 from tilth.wire.registry import VersionDetail, VersionView
 from tilth.wire.tracking import RunInfo
