@@ -21,6 +21,7 @@ from tilth.cli.reproducing.packages import read_packages
 from tilth.cli.reproducing.repository import Source, UnsafeRemote, check_out, checked_remote
 from tilth.core.errors import TilthError
 from tilth.core.hashing import content_address
+from tilth.sdk.capture import CUT
 from tilth.wire.tracking import Environment, GitState
 
 SCRIPT = """import sys
@@ -272,6 +273,22 @@ def test_a_folder_with_other_things_is_left_alone(tilth, record):
     assert "is not empty" in tilth.refused("reproduce", record(), "--into", "mine", "--no-start", "--no-environment")
     assert tilth("reproduce", record(), "--into", "made", "--no-start", "--no-environment").exit_code == 0
     assert "was prepared for run" in tilth.refused("reproduce", record(), "--into", "made", "--no-start", "--no-environment")
+
+
+def test_the_folder_one_stands_in_is_not_replaced(tilth, record):
+    assert "where you stand" in tilth.refused("reproduce", record(), "--into", ".", "--no-start", "--no-environment")
+
+
+@pytest.mark.parametrize(("diff", "fits"), [(b"", True), (CUT, False)])
+def test_no_changes_fit_and_cut_changes_do_not(tilth, record, diff, fits):
+    call = ("reproduce", record({"code/diff.patch": diff}), "--no-start", "--no-environment")
+    assert (tilth(*call).exit_code == 0) is fits
+
+
+def test_a_recorded_word_cannot_pass_for_a_line_of_the_plan(tilth, record):
+    asked = tilth("reproduce", record(argv=["x\nstart: nothing\x1b[2K"]), "--no-environment", typed="n\n")
+    assert "\nstart: nothing" not in asked.stderr
+    assert "\x1b" not in asked.stderr
 
 
 def test_what_a_killed_call_left_is_cleared_by_the_next(tmp_path):

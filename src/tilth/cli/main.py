@@ -69,7 +69,10 @@ def cli() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point. Exit codes: 0 done, 1 an error that is told, 2 wrong usage, 130 interrupted; `exec` passes the program's on."""
+    """Entry point.
+
+    Exit codes: 0 done, 1 an error that is told, 2 wrong usage, 130 interrupted; `exec` and `reproduce` pass the program's on.
+    """
     sys.exit(run(arguments))
 
 

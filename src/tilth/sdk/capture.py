@@ -22,6 +22,7 @@ from tilth.wire.tracking import Environment, GitState
 COMMAND_TIMEOUT_S = 10
 MAX_DIFF_BYTES = 10_000_000
 MAX_SCRIPT_BYTES = 5_000_000
+CUT = b"\n... cut: the difference is longer than 10 MB\n"
 LOCK_FILES = (
     "uv.lock",
     "poetry.lock",
@@ -91,7 +92,7 @@ def uncommitted_diff(folder: Path) -> bytes:
     if len(diff) > MAX_DIFF_BYTES:
         diff = _git(folder, *_DIFF) or b""
     if len(diff) > MAX_DIFF_BYTES:
-        return diff[:MAX_DIFF_BYTES] + b"\n... cut: the difference is longer than 10 MB\n"
+        return diff[:MAX_DIFF_BYTES] + CUT
     return diff
 
 

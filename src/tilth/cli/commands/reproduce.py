@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import socket
 import sys
@@ -54,7 +55,7 @@ def reproduce(
     It says first what it will do, and asks. Called again on a folder that it prepared, it goes on there. The exit code is the program's.
     """
     with Api(caller.target()) as api:
-        folder = Path.cwd() / (into.expanduser() if into is not None else f"reproduced-{run_id[-8:]}")
+        folder = Path(os.path.abspath(into.expanduser() if into is not None else f"reproduced-{run_id[-8:]}"))
         wishes = Wishes(folder, repository, start=not no_start, packages=not no_environment, diff=not no_diff)
         plan = plan_of(api, run_id, wishes, here=Path.cwd(), host=socket.gethostname())
         _say(plan.sentences())
@@ -89,7 +90,8 @@ def reproduce(
 
 def _say(sentences: list[str]) -> None:
     for sentence in sentences:
-        click.echo("".join(c if c.isprintable() or c == "\n" else " " for c in sentence), err=True)
+        # A line break in a recorded word could pass for a line of ours.
+        click.echo("".join(c if c.isprintable() else " " for c in sentence), err=True)
 
 
 def _with_secrets(plan: Plan) -> launching.Launch | None:
@@ -103,5 +105,5 @@ def _with_secrets(plan: Plan) -> launching.Launch | None:
 
 def _prepared(caller: Caller, plan: Plan, result: dict[str, Any]) -> None:
     caller.done(f"prepared {plan.folder}", result)
-    if plan.start_by_hand:
+    if plan.start_by_hand and plan.start_by_hand.isprintable():
         click.echo(f"start it: cd {shlex.quote(str(plan.workplace))} && {plan.start_by_hand}", err=True)

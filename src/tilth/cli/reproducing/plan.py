@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tilth.cli.client import Api
-from tilth.cli.reproducing.folder import Prepared, look_at
+from tilth.cli.reproducing.folder import FolderInUse, Prepared, look_at
 from tilth.cli.reproducing.launch import CannotStart, Launch, launch_of
 from tilth.cli.reproducing.outcome import machine_differences
 from tilth.cli.reproducing.packages import FOLDER, Packages, read_packages, uv
@@ -112,6 +112,8 @@ def plan_of(api: Api, run_id: str, wishes: Wishes, *, here: Path, host: str) -> 
     """Reads only. Raises NothingRecorded, FolderInUse, NotACommit, UnsafeRemote, NoRepository, CannotStart."""
     record = read_record(api, run_id)
     before = look_at(wishes.folder, record.detail.run.id)
+    if before is None and (here == wishes.folder or wishes.folder in here.parents):
+        raise FolderInUse(wishes.folder, "is where you stand, and would be replaced")
     made_by = record.made_by
     same_machine = made_by.hostname == host
     source = None

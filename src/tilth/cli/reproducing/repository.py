@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tilth.cli.reproducing.child import last_words, run_child
 from tilth.core.errors import Conflict, Invalid, NotFound, Unavailable
+from tilth.sdk.capture import CUT
 from tilth.wire.tracking import GitState
 
 SCHEMES = ("https", "ssh", "http", "git")
@@ -119,6 +120,10 @@ def check_out(source: Source, commit: str, into: Path) -> None:
 
 def apply_diff(folder: Path, diff: bytes) -> None:
     """All of it or nothing. Git refuses paths outside of the tree, through links, and into `.git`. Raises DiffDoesNotApply."""
+    if not diff.strip():
+        return
+    if diff.endswith(CUT):
+        raise DiffDoesNotApply("the uncommitted changes of the run were too long to be kept whole; --no-diff leaves them out")
     tried = _git(folder, "apply", "--check", "--whitespace=nowarn", "-", given=diff)
     if tried.returncode == 0:
         tried = _git(folder, "apply", "--whitespace=nowarn", "-", given=diff)
