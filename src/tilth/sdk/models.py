@@ -135,7 +135,7 @@ def load_model(model: str) -> LoadedModel:
     if logged.status != "ready" or logged.manifest_digest is None:
         raise NothingToLoad(f"model {model!r} is {logged.status}, not ready: its files were not all stored; log it again")
     if logged.document is None:
-        raise NothingToLoad(f"model {model!r} was not saved by Tilth; load its files by the framework it came from")
+        raise NothingToLoad(f"model {model!r} was not saved by Tilth; load it as it was saved, such as by mlflow.pyfunc")
     folder = _fetched(target, logged, logged.manifest_digest)
     return LoadedModel(logged.id, folder, logged.document, flavours.load_predictor(folder, logged.document))
 

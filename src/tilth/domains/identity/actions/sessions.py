@@ -139,7 +139,7 @@ def end_session(tx: Tx, caller: Principal, session_id: str) -> None:
     """One of the caller's own. Raises NoSuchSession."""
     own = {session.id for session in queries.sessions_of(tx, caller.actor.id, now())}
     if session_id not in own or caller.bound_to is not None:
-        raise NoSuchSession(f"no session {session_id[:40]!r} of yours; the page Account and GET /api/v1/sessions list them")
+        raise NoSuchSession(f"no session {session_id[:40]!r} of yours; `tilth session list` and the page Account show them")
     writes.drop_session(tx, session_id)
     tx.announce(TOPIC)
     audit.record(tx, caller.actor, "session.ended", project_id=None, thing=session_id, detail={})
