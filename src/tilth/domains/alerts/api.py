@@ -12,6 +12,7 @@ from tilth.backends.notify import Receivers
 from tilth.backends.sealing import Sealer
 from tilth.backends.sql import Tx
 from tilth.core.ids import new_id
+from tilth.core.paging import page_start
 from tilth.domains.alerts import actions, queries
 from tilth.domains.alerts.rules.messages import new_secret, sealed_for
 from tilth.domains.alerts.types import Webhook
@@ -95,7 +96,7 @@ async def list_deliveries(
 
     def page(tx: Tx) -> DeliveryPage:
         known = queries.webhook_named(tx, access.project.id, name)
-        return queries.deliveries_page(tx, access.project.id, known.id, limit=max(1, limit), offset=max(0, min(offset, 1 << 40)))
+        return queries.deliveries_page(tx, access.project.id, known.id, limit=max(1, limit), offset=page_start(offset))
 
     return await access.read(page)
 

@@ -13,6 +13,7 @@ from tilth.backends.sql import Tx
 from tilth.core.clock import monotonic
 from tilth.core.errors import Invalid
 from tilth.core.names import check_artifact_path
+from tilth.core.paging import page_start
 from tilth.core.ports import Blobs
 from tilth.domains.models import queries as models
 from tilth.domains.models.types import UnknownModelFile
@@ -49,9 +50,7 @@ async def list_deployments(
 ) -> DeploymentPage:
     """By name, each with what the model servers say of it."""
     scope = await _scope(request, access)
-    return await access.read(
-        lambda tx: queries.deployment_page(tx, scope, limit=max(1, limit), offset=max(0, min(offset, 1 << 40)))
-    )
+    return await access.read(lambda tx: queries.deployment_page(tx, scope, limit=max(1, limit), offset=page_start(offset)))
 
 
 @get(ONE, permission=Permission.DEPLOYMENT_READ)

@@ -10,6 +10,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from tilth.backends.sql import Tx
 from tilth.core.hashing import FileEntry
 from tilth.core.ids import Digest
+from tilth.core.paging import page_start
 from tilth.core.ports import Blobs
 from tilth.domains.models import actions, queries
 from tilth.domains.models.rules.evaluations import MAX_SCORE_BYTES
@@ -46,7 +47,7 @@ async def list_version_evaluations(
     def read(tx: Tx) -> EvaluationPage:
         model = queries.model_by_name(tx, access.project.id, name)
         queries.version_of(tx, model, version)
-        return queries.version_evaluations_page(tx, model, version, limit=limit, offset=_offset(offset))
+        return queries.version_evaluations_page(tx, model, version, limit=limit, offset=page_start(offset))
 
     return await access.read(read)
 
@@ -65,7 +66,7 @@ async def list_model_evaluations(
     def read(tx: Tx) -> EvaluationPage:
         model = queries.model_by_name(tx, access.project.id, name)
         return queries.model_evaluations_page(
-            tx, model, name=evaluation, rows_digest=rows_digest, limit=limit, offset=_offset(offset)
+            tx, model, name=evaluation, rows_digest=rows_digest, limit=limit, offset=page_start(offset)
         )
 
     return await access.read(read)
@@ -86,7 +87,7 @@ async def list_logged_model_evaluations(
 ) -> EvaluationPage:
     def read(tx: Tx) -> EvaluationPage:
         source = queries.logged_model_by_id(tx, access.project.id, logged_model_id)
-        return queries.logged_model_evaluations_page(tx, access.project.id, source.id, limit=limit, offset=_offset(offset))
+        return queries.logged_model_evaluations_page(tx, access.project.id, source.id, limit=limit, offset=page_start(offset))
 
     return await access.read(read)
 
@@ -115,10 +116,6 @@ async def read_scores(request: Request[Any, Any, Any], access: AccessTo[None], e
     if found.scores_digest is None or found.scores_size is None:
         raise NoScores(evaluation_id)
     return await download(request, FileEntry("scores.f8", Digest(found.scores_digest), found.scores_size))
-
-
-def _offset(offset: int) -> int:
-    return max(0, min(offset, 1 << 40))
 
 
 routes = [

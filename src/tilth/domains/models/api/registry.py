@@ -6,6 +6,7 @@ from litestar import Response
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from tilth.backends.sql import Tx
+from tilth.core.paging import page_start
 from tilth.domains.models import actions, queries
 from tilth.domains.models.rules.card_text import markdown
 from tilth.guard import AccessTo, Permission, delete, get, patch, post, put
@@ -36,7 +37,7 @@ async def list_models(
     """Last changed first. search: part of a name."""
     project_id = access.project.id
     return await access.read(
-        lambda tx: queries.models_page(tx, project_id, search=search, limit=max(1, limit), offset=_offset(offset))
+        lambda tx: queries.models_page(tx, project_id, search=search, limit=max(1, limit), offset=page_start(offset))
     )
 
 
@@ -57,7 +58,9 @@ async def read_model(
 ) -> ModelDetail:
     """The model and its versions, newest first."""
     project_id = access.project.id
-    return await access.read(lambda tx: queries.model_detail(tx, project_id, name, limit=max(1, limit), offset=_offset(offset)))
+    return await access.read(
+        lambda tx: queries.model_detail(tx, project_id, name, limit=max(1, limit), offset=page_start(offset))
+    )
 
 
 @patch(MODEL, permission=Permission.MODEL_WRITE)
@@ -197,10 +200,6 @@ async def set_alias(access: AccessTo[None], name: FromPath[str], alias: FromPath
 @delete(MODEL + "/aliases/{alias:str}", permission=Permission.ALIAS_SET)
 async def remove_alias(access: AccessTo[None], name: FromPath[str], alias: FromPath[str]) -> None:
     await access.write(lambda tx: actions.remove_alias(tx, access.actor, access.project.id, name, alias))
-
-
-def _offset(offset: int) -> int:
-    return max(0, min(offset, 1 << 40))
 
 
 routes = [

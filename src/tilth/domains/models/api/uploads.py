@@ -10,6 +10,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from tilth.backends.sql import Tx
 from tilth.core.hashing import FileEntry
 from tilth.core.ids import Digest
+from tilth.core.paging import page_start
 from tilth.domains.models import actions, queries
 from tilth.domains.models.api.paths import path_after
 from tilth.domains.models.api.sealing import finalize
@@ -61,7 +62,7 @@ async def list_logged_models(
     project_id = access.project.id
     return await access.read(
         lambda tx: queries.logged_models_page(
-            tx, project_id, run_id=run_id or None, limit=max(1, limit), offset=max(0, min(offset, 1 << 40))
+            tx, project_id, run_id=run_id or None, limit=max(1, limit), offset=page_start(offset)
         )
     )
 

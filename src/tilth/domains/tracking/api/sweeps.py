@@ -5,6 +5,7 @@ from __future__ import annotations
 from litestar.params import FromPath, FromQuery
 
 from tilth.backends.sql import Tx
+from tilth.core.paging import page_start
 from tilth.domains.tracking import actions, queries
 from tilth.guard import AccessTo, Permission, get, post
 from tilth.wire.sweeps import SweepPage, SweepView, TrialPage
@@ -17,7 +18,7 @@ ONE = BASE + "/{run_id:str}"
 async def list_sweeps(access: AccessTo[None], limit: FromQuery[int] = 100, offset: FromQuery[int] = 0) -> SweepPage:
     """Newest first."""
     project = access.project.id
-    return await access.read(lambda tx: queries.sweeps_page(tx, project, limit=max(1, limit), offset=_place(offset)))
+    return await access.read(lambda tx: queries.sweeps_page(tx, project, limit=max(1, limit), offset=page_start(offset)))
 
 
 @get(ONE, permission=Permission.RUN_READ)
@@ -34,7 +35,7 @@ async def list_trials(
 
     def page(tx: Tx) -> TrialPage:
         found = queries.sweep_view(tx, project, run_id)
-        return queries.trials_page(tx, project, found, limit=max(1, limit), offset=_place(offset))
+        return queries.trials_page(tx, project, found, limit=max(1, limit), offset=page_start(offset))
 
     return await access.read(page)
 
@@ -43,10 +44,6 @@ async def list_trials(
 async def stop_sweep(access: AccessTo[None], run_id: FromPath[str]) -> SweepView:
     """Asks the program that runs it to stop; trials under way are cut off."""
     return await access.write(lambda tx: actions.stop_sweep(tx, access.actor, access.project.id, run_id))
-
-
-def _place(offset: int) -> int:
-    return max(0, min(offset, 1 << 40))
 
 
 routes = [list_sweeps, show_sweep, list_trials, stop_sweep]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 import posixpath
 import re
 from collections.abc import Iterable
@@ -175,25 +172,6 @@ def check_max_results(given: int) -> int:
     if given > MAX_SEARCH_RESULTS:
         raise invalid(f"Invalid value {given} for parameter 'max_results' supplied. It must be at most {MAX_SEARCH_RESULTS}")
     return given
-
-
-def page_offset(token: str | None) -> int:
-    """Where a page begins, from the token of the page before it. Raises MlflowError."""
-    if not token:
-        return 0
-    try:
-        offset = json.loads(base64.b64decode(token, validate=True))["offset"]
-    except (binascii.Error, ValueError):
-        raise invalid("Invalid page token, could not base64-decode") from None
-    except (TypeError, KeyError, RecursionError):
-        raise invalid("Invalid page token: it names no offset") from None
-    if not isinstance(offset, int) or isinstance(offset, bool) or not 0 < offset <= MAX_INT32:
-        raise invalid("Invalid page token: its offset is no positive whole number")
-    return offset
-
-
-def page_token(offset: int) -> str:
-    return base64.b64encode(json.dumps({"offset": offset}).encode()).decode()
 
 
 def check_artifact_location(location: str | None) -> None:

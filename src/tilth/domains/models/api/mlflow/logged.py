@@ -13,7 +13,6 @@ from litestar.response.base import ASGIResponse
 from tilth.backends.sql import Tx
 from tilth.core.ids import new_id
 from tilth.domains.models import actions
-from tilth.domains.models.api.mlflow.paging import offset_of, token_of
 from tilth.domains.models.api.mlflow.views import logged_model_answers
 from tilth.domains.models.api.mlflow.words import about_logged_model, check_logged_name, free_pairs, in_mlflow_words
 from tilth.domains.models.api.sealing import settle
@@ -27,6 +26,7 @@ from tilth.domains.tracking.rules.mlflow_values import experiment_number
 from tilth.domains.tracking.types import UnknownRun
 from tilth.guard import AccessTo, Permission, json_answer, mlflow_route
 from tilth.wire.mlflow import MlflowError, Nothing, invalid, invalid_value, missing
+from tilth.wire.mlflow_paging import offset_of, token_of
 from tilth.wire.mlflow_registry import (
     CreateLoggedModel,
     FinalizeLoggedModel,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from tilth.backends.sql import Tx
 from tilth.domains.models import actions, queries
-from tilth.domains.models.api.mlflow.paging import offset_of, token_of
 from tilth.domains.models.api.mlflow.views import model_answer, version_answer
 from tilth.domains.models.api.mlflow.words import (
     check_alias,
@@ -23,6 +22,7 @@ from tilth.domains.models.rules.naming import check_stage
 from tilth.domains.models.types import STAGES, ModelExists
 from tilth.guard import AccessTo, Permission, mlflow_route
 from tilth.wire.mlflow import MlflowError, Nothing
+from tilth.wire.mlflow_paging import offset_of, token_of
 from tilth.wire.mlflow_registry import (
     CreateModel,
     LatestVersions,

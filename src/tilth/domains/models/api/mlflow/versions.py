@@ -15,7 +15,6 @@ from tilth.core.ports import Blobs
 from tilth.domains.models import actions, queries
 from tilth.domains.models.actions import Origin
 from tilth.domains.models.actions.copies import run_files
-from tilth.domains.models.api.mlflow.paging import offset_of, token_of
 from tilth.domains.models.api.mlflow.views import artifact_uri, version_answer
 from tilth.domains.models.api.mlflow.words import (
     check_key,
@@ -41,6 +40,7 @@ from tilth.domains.models.types import UnknownAlias, UnknownVersion
 from tilth.domains.tracking.queries.experiment_numbers import numbers_of
 from tilth.guard import Access, AccessTo, Permission, mlflow_route
 from tilth.wire.mlflow import Nothing, invalid
+from tilth.wire.mlflow_paging import offset_of, token_of
 from tilth.wire.mlflow_registry import (
     CreateVersion,
     DownloadAddress,

@@ -17,6 +17,7 @@ from tilth.domains.tracking.rules import mlflow_values as values
 from tilth.domains.tracking.rules.experiment_filters import parse_experiment_filter, parse_experiment_orders
 from tilth.guard import Access, Permission, mlflow_route
 from tilth.wire.mlflow import MlflowError, Nothing, invalid
+from tilth.wire.mlflow_paging import offset_of, token_of
 from tilth.wire.mlflow_tracking import (
     CreateExperiment,
     DeleteExperimentTag,
@@ -70,7 +71,7 @@ async def get_experiment_by_name(access: Access[None], wanted: GetExperimentByNa
 @mlflow_route("GET POST", "/experiments/search", permission=Permission.RUN_READ)
 async def search_experiments(access: Access[None], wanted: SearchExperiments) -> Experiments:
     most = values.check_max_results(1000 if wanted.max_results is None else wanted.max_results)
-    offset = values.page_offset(wanted.page_token)
+    offset = offset_of(wanted.page_token)
     lifecycle = values.view(wanted.view_type)
     with mlflow_words():
         terms = parse_experiment_filter(wanted.filter or "")
@@ -81,7 +82,7 @@ async def search_experiments(access: Access[None], wanted: SearchExperiments) ->
         found = experiments_page(tx, project, terms=terms, orders=orders, lifecycle=lifecycle, limit=most + 1, offset=offset)
         rows = found[:most]
         tags = experiment_tags(tx, project, [row.id for row in rows])
-        more = values.page_token(offset + most) if len(found) > most else None
+        more = token_of(offset + most) if len(found) > most else None
         return Experiments([shown_experiment(row, tags.get(row.id, {})) for row in rows], more)
 
     return await access.read(page)

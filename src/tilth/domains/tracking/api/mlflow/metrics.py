@@ -8,9 +8,9 @@ from tilth.backends.sql import Row, Tx
 from tilth.domains.tracking.api.mlflow.words import no_run
 from tilth.domains.tracking.queries import hot
 from tilth.domains.tracking.queries.raw_points import points_page, sampled_points
-from tilth.domains.tracking.rules import mlflow_values as values
 from tilth.guard import Access, Permission, mlflow_route
 from tilth.wire.mlflow import SEE_DOCS, invalid, to_wire
+from tilth.wire.mlflow_paging import offset_of, token_of
 from tilth.wire.mlflow_tracking import GetBulkInterval, GetHistory, Metric, Metrics
 
 PAGE_POINTS = 100_000
@@ -25,13 +25,13 @@ async def get_history(access: Access[None], wanted: GetHistory) -> Metrics:
     if wanted.max_results is not None and wanted.max_results <= 0:
         raise invalid(f"Invalid value {wanted.max_results} for parameter 'max_results' supplied. It must be a positive integer.")
     most = min(PAGE_POINTS, wanted.max_results or PAGE_POINTS)
-    offset, key, project = values.page_offset(wanted.page_token), wanted.metric_key or "", access.project.id
+    offset, key, project = offset_of(wanted.page_token), wanted.metric_key or "", access.project.id
 
     def page(tx: Tx) -> Metrics:
         if hot.run_head(tx, project, wanted.run) is None:
             raise no_run(wanted.run)
         found = points_page(tx, wanted.run, key, limit=most + 1, offset=offset)
-        token = values.page_token(offset + most) if len(found) > most else None
+        token = token_of(offset + most) if len(found) > most else None
         return Metrics(_points(key, found[:most]), token)
 
     return await access.read(page)

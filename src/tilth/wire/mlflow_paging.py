@@ -9,7 +9,7 @@ import msgspec
 
 from tilth.wire.mlflow import invalid
 
-MAX_OFFSET = 10_000_000
+MAX_OFFSET = 2**31 - 1
 
 
 class _Token(msgspec.Struct):
@@ -32,7 +32,7 @@ def offset_of(token: str | None, asked: str = "") -> int:
         raise invalid("Invalid page token, could not base64-decode") from None
     try:
         read = msgspec.json.decode(plain, type=_Token)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise invalid(f"Invalid page token, decoded value={plain[:200]!r}") from None
     if not 0 <= read.offset <= MAX_OFFSET:
         raise invalid(f"Invalid page token, not stringable {read.offset}")
