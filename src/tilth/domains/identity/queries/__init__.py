@@ -3,7 +3,6 @@
 from tilth.domains.identity.queries.reads import (
     CredentialRow,
     PredictToken,
-    all_project_refs_across_projects,
     credential_by_session,
     credential_by_token,
     explained,
@@ -34,7 +33,6 @@ from tilth.domains.identity.queries.sign_in import (
 __all__ = [
     "CredentialRow",
     "PredictToken",
-    "all_project_refs_across_projects",
     "credential_by_session",
     "credential_by_token",
     "explained",

@@ -177,12 +177,6 @@ def names_of_projects(tx: Tx, project_ids: Sequence[str]) -> dict[str, str]:
     return {found.id: found.name for found in projects_of(tx, project_ids)}
 
 
-def all_project_refs_across_projects(tx: Tx) -> list[ProjectRef]:
-    """For Tilth's own jobs, never for a caller; at most 1,000, oldest first."""
-    rows = tx.all(select(project.c.id, project.c.name).order_by(project.c.created, project.c.id).limit(MAX_ROWS))
-    return [ProjectRef(ProjectId(row.id), row.name) for row in rows]
-
-
 def principal_named(tx: Tx, name: str) -> PrincipalRecord:
     """Raises NoSuchPrincipal."""
     row = tx.one(select(*_PRINCIPAL).where(principal.c.name == name))
