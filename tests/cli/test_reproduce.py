@@ -108,7 +108,7 @@ def nothing_made(folder: Path) -> bool:
     return not any(folder.iterdir())
 
 
-def test_a_run_is_made_again_from_its_commit_its_changes_and_its_data(tilth, repository):
+def test_a_run_is_made_again_from_its_commit_its_changes_and_its_data(tilth, shared_installation, repository):
     (repository / "steps.py").write_text("factor = 5\n")
     (repository / "picture.bin").write_bytes(bytes(range(256)))
     git(repository, "add", "picture.bin")
@@ -131,6 +131,15 @@ def test_a_run_is_made_again_from_its_commit_its_changes_and_its_data(tilth, rep
     assert again["tags"]["tilth.reproduces"] == run_id
     assert again["run"]["experiment"] == "again"
     assert "start: python train.py 3" in done.stderr
+    page = shared_installation.client.get(f"/p/default/runs/{answer['again']}").text
+    assert f'again of <b><a href="/p/default/runs/{run_id}">first</a>' in page
+
+
+def test_the_folder_talks_to_the_remote_of_the_run(tilth, record, repository):
+    git(repository, "remote", "add", "origin", "https://example.org/flights.git")
+    state = {"commit": git(repository, "rev-parse", "HEAD"), "root": str(repository), "remote": "https://example.org/flights.git"}
+    assert tilth("reproduce", record(git=state), "--into", "x", "--no-start", "--no-environment").exit_code == 0
+    assert git(tilth.here / "x", "remote", "get-url", "origin") == "https://example.org/flights.git"
 
 
 def test_nothing_is_done_unless_somebody_agrees(tilth, record):

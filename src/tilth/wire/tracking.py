@@ -26,6 +26,8 @@ MAX_INPUTS = 100
 MAX_NOTES_CHARS = 100_000
 MAX_ERROR_CHARS = 100_000
 DEFAULT_EXPERIMENT = "Default"
+REPRODUCES_TAG = "tilth.reproduces"
+"""Id of the run that this one makes again."""
 
 
 def to_json_value(value: float) -> MetricValue:

@@ -58,6 +58,10 @@ class Plan:
         return self.record.made_by.git.commit if self.source is not None and self.record.made_by.git is not None else ""
 
     @property
+    def remote(self) -> str:
+        return self.record.made_by.git.remote if self.record.made_by.git is not None else ""
+
+    @property
     def takes_diff(self) -> bool:
         return self.source is not None and self.record.has_diff and self.wishes.diff
 

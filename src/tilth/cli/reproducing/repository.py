@@ -94,20 +94,26 @@ def find_source(state: GitState, named: str | None, *, same_machine: bool, here:
 
 def checked_remote(text: str) -> str:
     """Raises UnsafeRemote for what Git would take for an option, a helper program (`ext::`) or another scheme."""
-    if text.isprintable() and (_URL.fullmatch(text) or _SSH.fullmatch(text)):
+    if _is_address(text):
         return text
     raise UnsafeRemote(text)
+
+
+def _is_address(text: str) -> bool:
+    return text.isprintable() and bool(_URL.fullmatch(text) or _SSH.fullmatch(text))
 
 
 def holds(place: Path, commit: str) -> bool:
     return _git(place, "cat-file", "-e", f"{commit}^{{commit}}").returncode == 0
 
 
-def check_out(source: Source, commit: str, into: Path) -> None:
-    """into: an empty folder. Raises GitFailed, NoRepository."""
+def check_out(source: Source, commit: str, into: Path, remote: str = "") -> None:
+    """into: an empty folder. remote: what its `origin` shall be, where that is an address. Raises GitFailed, NoRepository."""
     if source.is_local:
         # Hard links: objects that no branch reaches come along, and it takes no time.
         _needed(None, "clone", "--quiet", "--no-checkout", "--", source.location, str(into))
+        if _is_address(remote):
+            _needed(into, "remote", "set-url", "origin", remote)
     else:
         _needed(None, "init", "--quiet", "--", str(into))
         _needed(into, "remote", "add", "origin", source.location)

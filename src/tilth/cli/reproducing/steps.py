@@ -23,9 +23,7 @@ from tilth.cli.reproducing.record import read_file
 from tilth.core.errors import Damaged
 from tilth.sdk.code import DIFF
 from tilth.wire.sweeps import PARAMS_VARIABLE
-from tilth.wire.tracking import ArtifactEntry, RunDetail
-
-REPRODUCES_TAG = "tilth.reproduces"
+from tilth.wire.tracking import REPRODUCES_TAG, ArtifactEntry, RunDetail
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,7 @@ def prepare_code(api: Api, plan: Plan) -> list[str]:
     told = []
     with folder.preparing(plan.folder) as into:
         if plan.source is not None:
-            repository.check_out(plan.source, plan.commit, into)
+            repository.check_out(plan.source, plan.commit, into, plan.remote)
             repository.hide(into, folder.MARKER, packages.FOLDER)
             if repository.has_submodules(into):
                 told.append("submodules are not fetched: git submodule update --init")

@@ -19,7 +19,7 @@ from tilth.web.commands import shown_command
 from tilth.web.pages.frame import Asked, curl, may, project_url, shell
 from tilth.web.render import page
 from tilth.web.run_table import duration_of
-from tilth.wire.tracking import RunDetail, RunInfo
+from tilth.wire.tracking import REPRODUCES_TAG, RunDetail, RunInfo
 
 TABS = {
     "overview": "Overview",
@@ -37,6 +37,8 @@ class Loaded:
 
     detail: RunDetail
     parent: RunInfo | None
+    first: RunInfo | None
+    """The run that this one makes again."""
     archived: bool
 
     @property
@@ -53,10 +55,15 @@ def load(tx: Tx, project_id: str, run_id: str) -> Loaded:
     detail = queries.run_detail(tx, project_id, run_id)
     if detail is None:
         raise UnknownRun(run_id)
-    above = detail.run.parent_run_id
+    above, first = detail.run.parent_run_id, detail.tags.get(REPRODUCES_TAG)
     states = care.run_states(tx, project_id, [run_id])
     archived = bool(states) and states[0].archived is not None
-    return Loaded(detail, queries.run_info(tx, project_id, above) if above else None, archived)
+    return Loaded(
+        detail,
+        queries.run_info(tx, project_id, above) if above else None,
+        queries.run_info(tx, project_id, first) if first else None,
+        archived,
+    )
 
 
 async def run_response(
@@ -78,6 +85,7 @@ async def run_response(
         run=run,
         detail=loaded.detail,
         parent=loaded.parent,
+        first=loaded.first,
         archived=loaded.archived,
         live=loaded.going,
         took=duration_of(run, now()),
