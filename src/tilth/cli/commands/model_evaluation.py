@@ -31,10 +31,10 @@ class UnreadableData(Invalid):
     "  tilth model evaluate flight-delay@candidate april.csv --target late --name april\n",
 )
 @click.argument("reference")
-@click.argument("data", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("data", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--target", required=True, help="The column that holds the truth.")
-@click.option("--slice", "slices", multiple=True, help="A column whose values are measured one by one; may be repeated.")
-@click.option("--metric", "metrics", multiple=True, help="Only this metric; may be repeated (default: all that fit the model).")
+@click.option("--slice", "slices", multiple=True, help="A column whose values are measured one by one; repeat it.")
+@click.option("--metric", "metrics", multiple=True, help="Only this metric; repeat it (default: all that fit the model).")
 @click.option("--name", default="validation", show_default=True, help="Which evaluation this is; gates are bound to the name.")
 @options()
 def evaluate(
