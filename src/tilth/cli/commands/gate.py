@@ -39,7 +39,7 @@ def list_gates(caller: Caller, model: str) -> None:
 @click.argument("model")
 @click.argument("expression")
 @click.option("--evaluation", default="", help="The evaluation that counts (default: the newest of any name).")
-@click.option("--alias", "aliases", multiple=True, help="An alias it guards; may be repeated (default: all but the free ones).")
+@click.option("--alias", "aliases", multiple=True, help="An alias it guards; repeat it (default: all but the free ones).")
 @shared()
 def add_gate(caller: Caller, model: str, expression: str, evaluation: str, aliases: tuple[str, ...]) -> None:
     """Let versions of MODEL get an alias only if EXPRESSION holds."""

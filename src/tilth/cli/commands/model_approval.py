@@ -55,8 +55,8 @@ def reject(caller: Caller, reference: str, comment: str) -> None:
     "  tilth model policy --approval-for production\n",
 )
 @click.argument("name", required=False)
-@click.option("--approval-for", multiple=True, help="An alias that only approved versions get; may be repeated. '' for none.")
-@click.option("--free", "free", multiple=True, help="An alias that gates leave alone; may be repeated. '' for none.")
+@click.option("--approval-for", multiple=True, help="An alias that only approved versions get; repeat it. '' for none.")
+@click.option("--free", "free", multiple=True, help="An alias that gates leave alone; repeat it. '' for none.")
 @click.option("--separate-duties/--no-separate-duties", default=None, help="Whether authors are kept from deciding.")
 @shared()
 def policy(

@@ -53,13 +53,11 @@ def _packages(api: Api, run_id: str) -> dict[str, str]:
         return {}
 
 
-@click.command("watch", epilog="\b\nExample:\n  tilth run watch RUN_ID --metric loss --every 5\n")
+@click.command("watch", epilog="\b\nExample:\n  tilth run watch RUN_ID --metric loss --every-s 5\n")
 @click.argument("run_id")
 @click.option("--metric", "metrics", multiple=True, help="Only this metric; repeat it (default: all but system/).")
-@click.option(
-    "--every", "every_s", type=click.FloatRange(0.2, 3600), default=2.0, show_default=True, help="Seconds between looks."
-)
-@click.option("--timeout", "timeout_s", type=click.FloatRange(0.1), help="Stop looking after so many seconds (default: never).")
+@click.option("--every-s", type=click.FloatRange(0.2, 3600), default=2.0, show_default=True, help="Seconds between looks.")
+@click.option("--timeout-s", type=click.FloatRange(0.1), help="Stop looking after so long (default: never).")
 @shared()
 def watch_run(caller: Caller, run_id: str, metrics: tuple[str, ...], every_s: float, timeout_s: float | None) -> None:
     """Print a line whenever a metric of the run moves, until it ends. The exit code is 0 if it finished well."""

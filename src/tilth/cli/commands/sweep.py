@@ -107,7 +107,7 @@ def resume_sweep(caller: Caller, run_id: str) -> int:
 
 
 @sweep.command("list", epilog="\b\nExample:\n  tilth sweep list --json\n")
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many, newest first.")
+@click.option("--limit", "-n", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many, newest first.")
 @shared()
 def list_sweeps(caller: Caller, limit: int) -> None:
     """List the sweeps of the project."""
@@ -118,7 +118,9 @@ def list_sweeps(caller: Caller, limit: int) -> None:
 
 @sweep.command("show", epilog="\b\nExample:\n  tilth sweep show 0190c7a2b3d4e5f60718293a4b5c6d7e\n")
 @click.argument("run_id")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="How many trials, best first.")
+@click.option(
+    "--limit", "-n", type=click.IntRange(1, 10_000), default=100, show_default=True, help="How many trials, best first."
+)
 @shared()
 def show_sweep(caller: Caller, run_id: str, limit: int) -> None:
     """Show the trials of a sweep, the best first."""

@@ -33,8 +33,7 @@ Examples:
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 @click.option("--watch", is_flag=True, help="Go on, and send what runs write from now on, until Ctrl-C.")
 @click.option(
-    "--every",
-    "every_s",
+    "--every-s",
     type=click.FloatRange(0.2, 3600),
     default=5.0,
     show_default=True,
