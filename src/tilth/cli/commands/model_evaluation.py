@@ -31,7 +31,7 @@ class UnreadableData(Invalid):
     "  tilth model evaluate flight-delay@candidate april.csv --target late --name april\n",
 )
 @click.argument("reference")
-@click.argument("data", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("data", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--target", required=True, help="The column that holds the truth.")
 @click.option("--slice", "slices", multiple=True, help="A column whose values are measured one by one; repeat it.")
 @click.option("--metric", "metrics", multiple=True, help="Only this metric; repeat it (default: all that fit the model).")
@@ -67,6 +67,8 @@ def _rows(path: Path) -> Any:
         raise UnreadableData("reading rows takes pandas; run: pip install 'path/to/the/clone[sklearn]'") from error
     try:
         return pandas.read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else pandas.read_csv(path)
+    except FileNotFoundError as error:
+        raise UnreadableData(f"there is no file {path}") from error
     except (ValueError, ImportError, UnicodeDecodeError) as error:
         raise UnreadableData(f"{path} does not read as CSV or Parquet: {str(error)[:200]}") from error
 
