@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from tilth.cli.main import cli
+from tilth.cli.program_code import script_of
 from tilth.cli.reproducing.folder import FolderInUse, UnsafePath, held, place, preparing
 from tilth.cli.reproducing.launch import CannotStart, launch_of
 from tilth.cli.reproducing.packages import read_packages
@@ -449,6 +450,23 @@ def test_only_packages_at_versions_are_read():
     found = read_packages(text)
     assert found.wanted == ["numpy==2.4.0", "torch @ https://example.org/t.whl"]
     assert found.refused == ["-e /x", "x @ file:///etc", "y @ git+ext::sh", "--no-index", "z"]
+
+
+@pytest.mark.parametrize(
+    ("command", "found"),
+    [
+        (["python", "-u", "train.py", "other.py"], "train.py"),
+        (["./train.py"], "train.py"),
+        (["python", "-m", "train.py"], None),
+        (["sh", "-ec", "x" * 5000 + ".py"], None),
+        (["python", "missing.py", "train.py"], None),
+        (["train", "train.py"], "train.py"),
+    ],
+)
+def test_the_script_of_a_command_is_found(tmp_path, command, found):
+    (tmp_path / "train.py").write_text("")
+    script = script_of(command, tmp_path)
+    assert (script and script.name) == found
 
 
 def made_by(entry_point: str, *argv: str, git: bool = True, **more: Any) -> Environment:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import click
@@ -30,8 +31,9 @@ def read_code(command: Sequence[str], made_by: Environment, folder: Path) -> dic
         kept[DIFF] = capture.uncommitted_diff(folder)
     script = script_of(command, folder)
     if script is not None and (made_by.git is None or not capture.is_tracked(script)):
-        kept[f"{CODE}/{script.name}"] = script.read_bytes()
-        made_by.code = [f"{CODE}/{script.name}"]
+        with suppress(OSError):  # The program may be allowed to read what we are not.
+            kept[f"{CODE}/{script.name}"] = script.read_bytes()
+            made_by.code = [f"{CODE}/{script.name}"]
     return kept
 
 
@@ -41,7 +43,7 @@ def script_of(command: Sequence[str], folder: Path) -> Path | None:
         file = folder / word
         if word in ("-m", "-c"):
             return None
-        if file.suffix.lower() in _SCRIPTS and file.is_file() and file.stat().st_size <= capture.MAX_SCRIPT_BYTES:
+        if file.suffix.lower() in _SCRIPTS and os.path.isfile(file) and file.stat().st_size <= capture.MAX_SCRIPT_BYTES:
             return file.resolve()
         if word is not command[0] and not word.startswith("-"):
             return None
