@@ -120,3 +120,10 @@ def test_a_shortened_param_keeps_its_whole_value_in_the_title():
     _, (line,) = lines([run("a")], columns, values, set(), 6000)
     assert [cell.text for cell in line.cells] == ["33.21", "hour," * 24 + "…"]
     assert [cell.title for cell in line.cells] == ["33.205156318989815", "hour," * 40]
+
+
+def test_a_param_of_long_texts_gives_way_to_those_that_fit():
+    params = {name: {"features": f"{name}, " * 30, "depth": depth} for name, depth in (("a", "3"), ("b", "7"))}
+    metrics = {name: dict.fromkeys(("auc", "f1", "recall", "precision", "brier"), 0.5) for name in "ab"}
+    columns = automatic_columns(RunValues(metrics, params, {}), ["a", "b"])
+    assert [column.name for column in columns if column.kind == "param"] == ["depth"]

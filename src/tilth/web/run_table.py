@@ -22,7 +22,7 @@ MAX_COLUMNS = 24
 AUTOMATIC_METRICS = 5
 AUTOMATIC_PARAMS = 5
 AUTOMATIC_CHARS = 86
-"""Letters of all headings (four more for the space around each) that fit beside the fixed columns on a screen of 1440 pixels."""
+"""Letters of all columns (four more for the space around each) that fit beside the fixed columns on a screen of 1440 pixels."""
 MAX_CELL_CHARS = 120
 CLIPPED_CHARS = 40
 """A longer text may be wider than its cell."""
@@ -126,11 +126,14 @@ def automatic_columns(values: RunValues, run_ids: Sequence[str]) -> list[Column]
         *(Column(f"params.{key}", key, "param") for key in chosen[:AUTOMATIC_PARAMS]),
     ]
     fitting: list[Column] = []
-    chars = 0
+    left = AUTOMATIC_CHARS
     for column in wanted:
-        chars += max(len(column.label), 6) + 4
-        if chars <= AUTOMATIC_CHARS or len(fitting) < 2:
+        texts = (values.of(column, run_id) for run_id in run_ids) if column.kind == "param" else ()
+        longest = max((len(cell_text(str(text))[0]) for text in texts if text is not None), default=0)
+        chars = max(len(column.label), 6, min(longest, CLIPPED_CHARS)) + 4
+        if chars <= left or len(fitting) < 2:
             fitting.append(column)
+            left -= chars
     return fitting
 
 

@@ -163,6 +163,9 @@ def test_only_an_approved_version_gets_the_alias_and_nobody_approves_his_own(eit
     do(actions.set_policy, model, Policy(approval_for=["champion"], separate_duties=False))
     do(actions.request_approval, model, 2, "")
     assert states() == {1: "approved", 2: "requested"}
+    (waiting,) = either_db.read_blocking(lambda tx: queries.waiting_approvals(tx, PROJECT))
+    assert (waiting.model, waiting.version) == (model, 2)
+    assert either_db.read_blocking(lambda tx: queries.waiting_approvals(tx, "elsewhere")) == []
 
     def newest(versions: dict[str, int]) -> dict[str, str]:
         return either_db.read_blocking(lambda tx: queries.newest_approvals(tx, PROJECT, versions))

@@ -19,7 +19,7 @@ from tilth.domains.tracking.rules.filters import Condition
 from tilth.guard import AccessTo, Permission, get
 from tilth.web.commands import shown_command
 from tilth.web.first_steps import all_steps, connect
-from tilth.web.formatting import count, counted, milliseconds, number
+from tilth.web.formatting import count, counted, milliseconds, number, part
 from tilth.web.metric_names import ranked
 from tilth.web.pages.deployments import BUDGET_MS, surroundings
 from tilth.web.pages.frame import Asked, curl, project_url, shell
@@ -54,6 +54,7 @@ class Overview:
     running: int
     total_runs: str
     troubled: list[RunInfo]
+    approvals: list[models.WaitingApproval]
     metrics: dict[str, dict[str, float]]
     models: list[ModelView]
     total_models: int
@@ -81,6 +82,7 @@ async def overview_page(request: Asked, access: AccessTo[None]) -> Response[str]
             running=len(tracking.running_runs(tx, project.id)),
             total_runs=page_of_runs.total_text,
             troubled=_troubled(tx, project.id),
+            approvals=models.waiting_approvals(tx, project.id),
             metrics=tracking.latest_metrics(tx, project.id, [run.id for run in page_of_runs.runs]),
             models=found.models,
             total_models=found.total,
@@ -186,6 +188,10 @@ def _attention(seen: Overview, base: str) -> list[Attention]:
         elif d.status.latency.p99_ms is not None and d.status.latency.p99_ms > BUDGET_MS:
             text = f"p99 {milliseconds(d.status.latency.p99_ms)} is over the budget of {BUDGET_MS} ms"
             found.append(Attention("slow", "warn", d.name, text, url, d.updated))
+    for asked in seen.approvals:
+        url = f"{base}/models/{part(asked.model)}/versions/{asked.version}#approval"
+        name, text = f"{asked.model} v{asked.version}", f"waits for an approval, asked for by {asked.requested_by}"
+        found.append(Attention("approval", "warn", name, text, url, asked.requested))
     for run in seen.troubled:
         tone: Tone = "bad" if run.status == "failed" else "warn"
         found.append(

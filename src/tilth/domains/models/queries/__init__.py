@@ -10,6 +10,7 @@ from tilth.domains.models.queries.evaluations import (
     version_evaluations_page,
 )
 from tilth.domains.models.queries.gates import (
+    WaitingApproval,
     approval_states,
     checks_of,
     gates_of,
@@ -17,6 +18,7 @@ from tilth.domains.models.queries.gates import (
     policy_of,
     project_policy,
     verdicts_of,
+    waiting_approvals,
 )
 from tilth.domains.models.queries.life import version_life
 from tilth.domains.models.queries.logged import (
@@ -54,6 +56,7 @@ __all__ = [
     "LoggedModel",
     "ModelVersion",
     "RegisteredModel",
+    "WaitingApproval",
     "alias_moves",
     "aliases_of",
     "approval_states",
@@ -90,4 +93,5 @@ __all__ = [
     "version_life",
     "version_of",
     "version_view",
+    "waiting_approvals",
 ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import func, insert, select, tuple_, update
+from sqlalchemy import and_, func, insert, select, tuple_, update
 
 from tilth.backends.sql import Tx, upsert
 from tilth.domains.models.queries import evaluations, registry
@@ -28,6 +28,14 @@ class Approval:
     id: str
     state: ApprovalState
     requester_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingApproval:
+    model: str
+    version: int
+    requested_by: str
+    requested: int
 
 
 def gates_of(tx: Tx, model: RegisteredModel) -> list[GateView]:
@@ -172,6 +180,27 @@ def newest_approvals(tx: Tx, project_id: str, newest: Mapping[str, int]) -> dict
         .limit(MAX_PAGE)
     )
     return {row.name: row.state for row in rows}
+
+
+def waiting_approvals(tx: Tx, project_id: str, limit: int = 100) -> list[WaitingApproval]:
+    """Requests that nobody has decided yet, newest first; of models and versions that are not deleted."""
+    rows = tx.all(
+        select(registered_model.c.name, approval.c.version, approval.c.requester_name, approval.c.requested)
+        .join(registered_model, registered_model.c.id == approval.c.model_id)
+        .join(
+            model_version,
+            and_(model_version.c.model_id == approval.c.model_id, model_version.c.version == approval.c.version),
+        )
+        .where(
+            approval.c.project_id == project_id,
+            approval.c.state == "requested",
+            registered_model.c.deleted_at.is_(None),
+            model_version.c.deleted_at.is_(None),
+        )
+        .order_by(approval.c.id.desc())
+        .limit(min(limit, MAX_PAGE))
+    )
+    return [WaitingApproval(row.name, row.version, row.requester_name, row.requested) for row in rows]
 
 
 def author_of(tx: Tx, model: RegisteredModel, version: int) -> str:
