@@ -98,7 +98,7 @@ def held(folder: Path) -> Iterator[None]:
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             raise FolderInUse(folder, "is being prepared by another call") from error
         if os.fstat(descriptor).st_uid != os.geteuid():
             raise FolderInUse(folder, "belongs to somebody else")
