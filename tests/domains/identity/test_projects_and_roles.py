@@ -93,6 +93,8 @@ def test_a_deactivated_user_is_out(installation):
     assert client.get("/api/v1/whoami").status_code == 200
     installation.client.patch("/api/v1/users/dan", json={"active": False})
     assert client.get("/api/v1/whoami").status_code == 401
+    refused = installation.client.post("/api/v1/tokens", json={"name": "another", "principal": "dan"})
+    assert (refused.status_code, "tilth user update dan --activate" in refused.json()["error"]["message"]) == (409, True)
 
 
 def test_every_change_is_in_the_audit_trail_and_no_failed_one(installation):

@@ -187,6 +187,10 @@ class SignInBusy(Unavailable):
     """More people sign in at this moment than the server has memory for."""
 
 
+class IsDeactivated(Conflict):
+    """Something was to be made for an account that is let in nowhere."""
+
+
 class NotAPerson(Conflict):
     """A service account was treated as somebody who signs in."""
 

@@ -27,6 +27,7 @@ from tilth.domains.identity.rules import (
 from tilth.domains.identity.types import (
     TOPIC,
     BeyondOwnRights,
+    IsDeactivated,
     NoSuchPrincipal,
     NoSuchProject,
     NoSuchToken,
@@ -52,7 +53,7 @@ def create_token(
 ) -> tuple[Token, str]:
     """A token for the caller or, by an admin, for another principal. Returns it with its secret.
 
-    Raises UnknownScope, NoSuchProject, NoSuchPrincipal, BeyondOwnRights.
+    Raises UnknownScope, NoSuchProject, NoSuchPrincipal, BeyondOwnRights, IsDeactivated.
     """
     check_name(name, "token")
     wanted = scopes_named(scopes)
@@ -64,6 +65,10 @@ def create_token(
         raise BeyondOwnRights(
             f"{owner.name!r} signs in with a password and makes tokens alone: nobody else can act with this user's rights. "
             "For a program make a service account: `tilth user create NAME --service`"
+        )
+    if owner is not None and not owner.active:
+        raise IsDeactivated(
+            f"{owner.name!r} is deactivated, so no token opens anything: first `tilth user update {owner.name} --activate`"
         )
     kind: TokenKind = "run" if run_id is not None else "personal"
     if run_id is not None:
