@@ -1,15 +1,13 @@
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import msgspec
 import pytest
 
 import tilth.domains.models.queries
 import tilth.domains.tracking.tables  # noqa: F401  its tables must be declared before they are made
-from tilth.backends.sql import Database, Tx, create_tables, open_database
+from tilth.backends.sql import Database, Tx
 from tilth.core.actors import Actor
 from tilth.core.hashing import FileEntry, Manifest, content_address
 from tilth.core.ids import ProjectId
@@ -50,23 +48,6 @@ def document_of(passed: bool = True) -> ModelDocument:
 def contents_of(document: ModelDocument | None) -> dict[str, bytes]:
     files = {"MLmodel": MLMODEL, "model.pkl": b"not really a pickle", "model.tl": b"nor trees"}
     return files if document is None else {**files, "tilth.json": msgspec.json.encode(document)}
-
-
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file with every table; tests copy it, since making the tables takes most of a second."""
-    path = tmp_path_factory.mktemp("template") / "empty.db"
-    create_tables(f"sqlite:///{path}")
-    return path
-
-
-@pytest.fixture
-def db(empty_database: Path, tmp_path: Path) -> Iterator[Database]:
-    shutil.copy(empty_database, tmp_path / "models.db")
-    url = f"sqlite:///{tmp_path / 'models.db'}"
-    database = open_database(url)
-    yield database
-    database.close()
 
 
 @pytest.fixture

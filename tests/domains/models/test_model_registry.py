@@ -205,13 +205,13 @@ def test_a_version_that_somebody_holds_is_not_deleted_and_its_alias_not_removed(
         actions.hold_version(tx, PROJECT, version, holder="d1", label="deployment 'flights'", alias="champion")
 
     db.write_blocking(hold)
-    for action, args in (
-        (actions.remove_alias, ("m", "champion")),
-        (actions.delete_version, ("m", 1)),
-        (actions.delete_model, ("m",)),
+    for action, args, more in (
+        (actions.remove_alias, ("m", "champion"), {}),
+        (actions.delete_version, ("m", 1), {}),
+        (actions.delete_model, ("m",), {"may_loosen": False}),
     ):
         with pytest.raises(VersionInUse, match="deployment 'flights'"):
-            do(action, *args)
+            do(action, *args, **more)
     db.write_blocking(lambda tx: actions.release_versions(tx, PROJECT, "d1"))
     do(actions.remove_alias, "m", "champion")
 
@@ -228,7 +228,7 @@ def test_a_deleted_version_comes_back(logged: Logged, do: Any, ask: Any) -> None
 def test_a_deleted_model_frees_its_name_and_comes_back_when_the_name_is_free(logged: Logged, do: Any, ask: Any) -> None:
     do(actions.register_version, "m", logged())
     do(actions.set_alias, "m", "champion", 1)
-    do(actions.delete_model, "m")
+    do(actions.delete_model, "m", may_loosen=False)
     do(actions.create_model, "m")
     with pytest.raises(ModelExists):
         do(actions.restore_model, "m")

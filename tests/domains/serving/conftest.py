@@ -10,7 +10,7 @@ import pytest
 
 import tilth.domains.serving.tables
 import tilth.domains.tracking.tables  # noqa: F401  its tables must be declared before they are made
-from tilth.backends.sql import Database, Tx, create_tables, open_database
+from tilth.backends.sql import Database, Tx, open_database
 from tilth.core.actors import Actor
 from tilth.core.hashing import FileEntry, Manifest, content_address
 from tilth.core.ids import ProjectId
@@ -57,14 +57,6 @@ class Workbench:
             return models.register_version(tx, ANNA, self.project, model, made.id).version
 
         return self.db.write_blocking(write)
-
-
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file with every table; tests copy it, since making the tables takes most of a second."""
-    path = tmp_path_factory.mktemp("template") / "empty.db"
-    create_tables(f"sqlite:///{path}")
-    return path
 
 
 @pytest.fixture

@@ -1,25 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
-from tilth.backends.sql import Database, create_tables, open_database
+from tilth.backends.sql import Database
 from tilth.core.actors import Actor
 from tilth.core.ids import ProjectId
 from tilth.domains.audit import tables as audit_tables  # noqa: F401
 from tilth.domains.tracking import actions
 from tilth.wire.tracking import LogBatch, MetricPoint, RunCreate
-
-
-@pytest.fixture
-def db(tmp_path: Path) -> Iterator[Database]:
-    url = f"sqlite:///{tmp_path / 'tracking.db'}"
-    create_tables(url)
-    database = open_database(url)
-    yield database
-    database.close()
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from sqlalchemy import func, literal, select
+from sqlalchemy import func, select
 
 from tilth.backends.sql import Tx
 from tilth.domains.tracking.queries.filters import after_prefix
@@ -63,5 +63,5 @@ def _jumps(tx: Tx, column: Any, wanted: list[Any], prefix: str, limit: int) -> l
     jump = first.cte("jump", recursive=True)
     following = select(least).where(*bounds, column > jump.c.value).scalar_subquery()
     jump = jump.union_all(select(following).where(jump.c.value.is_not(None)))
-    statement = select(jump.c.value).where(jump.c.value.is_not(None), literal(1) == 1).limit(limit)
+    statement = select(jump.c.value).where(jump.c.value.is_not(None)).limit(limit)
     return [row.value for row in tx.all(statement)]
