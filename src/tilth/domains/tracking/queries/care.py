@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import delete, func, select, update
 
 from tilth.backends.sql import Row, Tx
-from tilth.domains.tracking.queries.filters import condition_sql
+from tilth.domains.tracking.queries.filters import conditions_sql
 from tilth.domains.tracking.rules.filters import Condition
 from tilth.domains.tracking.tables import artifact, metric_last, metric_point, param, retention_rule, run, run_input, tag
 
@@ -40,7 +40,7 @@ def run_ids(
         wanted += [run.c.status.not_in(("running", "scheduled")), ended < ended_before]
     if after:
         wanted.append(run.c.id > after)
-    wanted += [condition_sql(term) for term in terms]
+    wanted += conditions_sql(terms)
     return [row.id for row in tx.all(select(run.c.id).where(*wanted).order_by(run.c.id).limit(limit))]
 
 

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from sqlalchemy import Select, func, literal, select, union_all
 
 from tilth.backends.sql import StatementTooSlow, Tx
-from tilth.domains.tracking.queries.filters import condition_sql, opaque, probes
+from tilth.domains.tracking.queries.filters import conditions_sql, opaque, probes
 from tilth.domains.tracking.queries.ordering import Phase, Sorting, comes_after, phases, sorting
 from tilth.domains.tracking.queries.runs import MAX_RUNS_AT_ONCE, run_infos
 from tilth.domains.tracking.rules.filters import NEWEST_FIRST, Condition, Order
@@ -74,7 +74,7 @@ class _Question:
         return met
 
     def met(self) -> list[Any]:
-        return [*self.alive(), *(opaque(condition_sql(term)) for term in self.terms)]
+        return [*self.alive(), *map(opaque, conditions_sql(self.terms))]
 
     def scope(self) -> Any:
         """A condition that reads runs along an index by start."""
