@@ -122,7 +122,9 @@ def _refuse_attribute(key: str, known: dict[str, str], at: int) -> NoReturn:
 
 def _operator(term: Comparison, allowed: frozenset[str]) -> Operator:
     if term.operator not in allowed:
-        raise InvalidComparison(f"Invalid comparator '{term.operator}' not one of '{as_set(allowed)}", term.position)
+        # The texts of MLflow close this quote for params alone.
+        closing = "'" if _ENTITIES.get(term.prefix or "") == "param" else ""
+        raise InvalidComparison(f"Invalid comparator '{term.operator}' not one of '{as_set(allowed)}{closing}", term.position)
     return _OPERATORS[term.operator]
 
 
