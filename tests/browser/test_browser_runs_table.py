@@ -80,6 +80,7 @@ def test_columns_are_found_and_remembered_with_the_best_value(busy_tab):
     page.locator("#pick summary").click()
     page.locator("#find-column").fill("val_l")
     expect(page.locator(".offer:visible")).to_have_count(1)
+    assert page.locator(".offer:visible .clip").bounding_box()["width"] > 40
     page.locator(".offer:visible").get_by_label("best").check()
     page.get_by_role("button", name="Show these").click()
     expect(page.locator("thead")).to_contain_text("best val_loss")
