@@ -100,6 +100,15 @@ def test_a_wrong_file_is_told_in_words(installation, tmp_path, text, says):
     assert (done.returncode, says in done.stderr, "Traceback" in done.stderr) == (1, True, False), done.stderr
 
 
+def test_of_a_trial_that_prints_without_end_the_beginning_is_kept(installation, tmp_path):
+    (tmp_path / "sweep.toml").write_text('[sweep]\nmetric = "score"\ntrials = 1\n[space]\ndepth = 3\n')
+    tilth(installation, tmp_path, "sweep", "run", "sweep.toml", "--", sys.executable, "-c", "print('x' * 21_000_000)")
+    [sweep] = installation.client.get("/api/v1/p/default/sweeps").json()["sweeps"]
+    [trial] = installation.client.get(f"/api/v1/p/default/sweeps/{sweep['id']}/trials").json()["trials"]
+    kept = installation.client.get(f"/api/v1/p/default/runs/{trial['id']}/artifacts/logs/output.log").content
+    assert (len(kept) < 20_001_000, kept[:3], kept[-14:]) == (True, b"xxx", b"e first 20 MB\n")
+
+
 def test_params_fill_places_or_follow_the_command():
     assert filled(["train", "--rate={rate}"], {"rate": 0.1, "fast": True}) == ["train", "--rate=0.1", "--fast", "true"]
     assert filled(["train", "{a}/{b}"], {"a": "{b}", "b": 1}) == ["train", "{b}/1"]

@@ -17,6 +17,7 @@ import msgspec
 from tilth.cli.client import Api
 from tilth.cli.programs import begin_run, end_run, exit_of, kept_alive, run_environment
 from tilth.core.errors import TilthError
+from tilth.sdk.output import CUT, MAX_BYTES
 from tilth.sdk.sweeps.board import Board, TrialResult
 from tilth.sdk.sweeps.calling import finished_trial
 from tilth.sdk.sweeps.space import Value
@@ -100,9 +101,11 @@ class ProgramTrials:
         return False, seen
 
     def _keep_output(self, run_id: str, output: IO[bytes]) -> None:
-        """What the program printed, unless its own SDK has kept it already."""
+        """The first 20 MB of what the program printed, unless its own SDK has kept it already."""
         output.seek(0)
-        text = output.read()
+        text = output.read(MAX_BYTES)
+        if output.read(1):
+            text += CUT
         try:
             known = self._api.call("GET", self._api.in_project("runs", run_id, "artifacts"), params={"path": "logs"})["files"]
             if text and not any(file["path"] == "logs/output.log" for file in known):

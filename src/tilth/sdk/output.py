@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 20_000_000
 FIRST_AFTER_S = 10.0
 MAX_PAUSE_S = 600.0
-_CUT = "\n... more was printed: a run keeps the first 20 MB\n"
+CUT = b"\n... more was printed: a run keeps the first 20 MB\n"
 
 
 class Output:
@@ -35,7 +35,7 @@ class Output:
             if self._is_full or self._file.closed:
                 return
             if self.size + len(data) > MAX_BYTES:
-                data, self._is_full = _CUT.encode(), True
+                data, self._is_full = CUT, True
             self._file.write(data)
             self.size += len(data)
 
