@@ -27,7 +27,7 @@ COMMANDS: dict[str, Entry] = {
     "deploy": Entry("deployment", "deploy", "Put a model version behind a prediction address."),
     "predict": Entry("predict", "predict", "Send rows to a deployment and print its predictions."),
     "logs": Entry("logs", "logs", "Show what the processes of `tilth up` wrote."),
-    "run": Entry("run", "run", "Runs: list, show, archive, delete, restore, tag, move."),
+    "run": Entry("run", "run", "Runs: list, show, compare, watch, archive, delete, tag, move."),
     "retention": Entry("retention", "retention", "Retention rules: what a project lets go by itself."),
     "trash": Entry("retention", "trash", "The trash: list, restore, empty."),
     "import": Entry("move_in", "move_in", "Bring in runs and models: from MLflow, W&B or an export."),

@@ -27,7 +27,9 @@ class UnknownRun(NotFound):
 
 class UnknownExperiment(NotFound):
     def __init__(self, name: str) -> None:
-        super().__init__(f"no experiment {name[:80]!r} in this project; name one that exists, or create it")
+        super().__init__(
+            f"no experiment {name[:80]!r} in this project; name one that is there; the first run in an experiment makes it"
+        )
 
 
 class UnknownMetric(NotFound):
