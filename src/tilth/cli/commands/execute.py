@@ -26,7 +26,7 @@ Examples:
 def execute(caller: Caller, experiment: str | None, name: str | None, command: tuple[str, ...]) -> None:
     """Run COMMAND with TILTH_URL, TILTH_TOKEN, TILTH_RUN_ID (and MLFLOW_...) set, and mark the run by how it ends.
 
-    Its token is good for this project only and ends after a week at most. The exit code is that of COMMAND.
+    Its token writes this run, runs below it and models; it ends with COMMAND, after a week at most. The exit code is that of COMMAND.
     """
     check_program(command)
     with Api(caller.target()) as api:
