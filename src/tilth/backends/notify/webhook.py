@@ -11,7 +11,9 @@ import ipaddress
 import os
 import socket
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 
 import httpx
@@ -21,6 +23,7 @@ from tilth.core.tls import believed
 
 TIMEOUT_S = 10.0
 MAX_URL_CHARS = 2000
+LOOKUPS_AT_ONCE = 16
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -60,6 +63,8 @@ class Receivers:
 
     def __init__(self, allowed: Iterable[str] = ()) -> None:
         self._allowed = [ipaddress.ip_network(text, strict=False) for text in allowed]
+        # Of their own: a name server that never answers would hold up the threads that write files and check passwords.
+        self._lookups = ThreadPoolExecutor(LOOKUPS_AT_ONCE, thread_name_prefix="tilth-names")
 
     def check_url(self, url: str) -> str:
         """What can be said without asking a name server. Returns the URL. Raises AddressRefused."""
@@ -98,7 +103,8 @@ class Receivers:
 
     async def _resolved(self, host: str, port: int) -> str:
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            look = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+            found = await asyncio.get_running_loop().run_in_executor(self._lookups, look)
         except (OSError, UnicodeError) as error:
             raise NotDelivered(f"the name {host[:120]!r} does not resolve to an address: {error}") from error
         addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]

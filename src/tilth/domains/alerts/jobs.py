@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable
 
 from tilth.backends.notify import AddressRefused, NotDelivered, Receivers
@@ -17,6 +18,9 @@ from tilth.domains.alerts.types import DueDelivery
 log = logging.getLogger("tilth.webhooks")
 
 AT_ONCE = 16
+AT_ONCE_PER_PROJECT = 6
+"""So that receivers of one project that never answer leave room for the others."""
+LOOK_EVERY_S = 1.0
 KEPT_FOR = Millis(30 * DAY)
 
 
@@ -30,23 +34,38 @@ class WebhookSender:
         self._clock = clock
 
     async def send_due(self) -> int:
-        """Sends everything that is due; how many messages were tried."""
+        """Sends everything that is due, also what becomes due meanwhile; how many messages were tried."""
         tried = 0
-        while claimed := await self._claim():
-            await asyncio.gather(*(self._send(due) for due in claimed))
-            tried += len(claimed)
-        return tried
+        sending: dict[asyncio.Future[None], str] = {}
+        try:
+            while True:
+                claimed = await self._claim(Counter(sending.values()))
+                sending |= {asyncio.ensure_future(self._send(due)): due.project_id for due in claimed}
+                tried += len(claimed)
+                if not sending:
+                    return tried
+                if not claimed:
+                    ended, _ = await asyncio.wait(sending, timeout=LOOK_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
+                    for each in ended:
+                        del sending[each]
+                        each.result()
+        finally:
+            for each in sending:
+                each.cancel()
 
     async def drop_old(self) -> int:
         before = Millis(self._clock() - KEPT_FOR)
         return await self._database.write(lambda tx: queries.drop_ended_across_projects(tx, before))
 
-    async def _claim(self) -> list[DueDelivery]:
-        moment = self._clock()
+    async def _claim(self, busy: Counter[str]) -> list[DueDelivery]:
+        """busy: how many messages of each project are under way."""
+        moment, room = self._clock(), AT_ONCE - busy.total()
         # Nearly always there is nothing, and looking takes no turn of the writer.
-        if not await self._database.read(lambda tx: queries.any_due_across_projects(tx, moment)):
+        if room <= 0 or not await self._database.read(lambda tx: queries.any_due_across_projects(tx, moment)):
             return []
-        return await self._database.write(lambda tx: queries.claim_due_across_projects(tx, moment, AT_ONCE))
+        return await self._database.write(
+            lambda tx: queries.claim_due_across_projects(tx, moment, room, busy=busy, most_of_one=AT_ONCE_PER_PROJECT)
+        )
 
     async def _send(self, due: DueDelivery) -> None:
         note = await self._outcome(due)

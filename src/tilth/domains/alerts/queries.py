@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import and_, bindparam, case, delete, func, insert, or_, select, update
@@ -139,16 +140,21 @@ def any_due_across_projects(tx: Tx, now: Millis) -> bool:
     return tx.one(_ANY_DUE, now=now) is not None
 
 
-def claim_due_across_projects(tx: Tx, now: Millis, most: int) -> list[DueDelivery]:
-    """Leases what is due, so that of several senders one has it."""
+def claim_due_across_projects(tx: Tx, now: Millis, most: int, *, busy: Mapping[str, int], most_of_one: int) -> list[DueDelivery]:
+    """Leases what is due, so that of several senders one has it. busy, most_of_one: messages under way, by project, and their bound."""
     due = tx.all(
-        select(webhook_delivery.c.id)
+        select(webhook_delivery.c.id, webhook_delivery.c.project_id)
         .where(webhook_delivery.c.state == "waiting", webhook_delivery.c.next_at <= now)
+        .where(webhook_delivery.c.project_id.not_in([project for project, count in busy.items() if count >= most_of_one]))
         .order_by(webhook_delivery.c.next_at, webhook_delivery.c.id)
         .limit(most)
         .with_for_update(skip_locked=True)
     )
-    ids = [row.id for row in due]
+    ids, counted = [], Counter(busy)
+    for row in due:
+        if counted[row.project_id] < most_of_one:
+            counted[row.project_id] += 1
+            ids.append(row.id)
     if not ids:
         return []
     tx.run(
