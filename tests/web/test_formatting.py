@@ -109,3 +109,9 @@ def test_a_param_is_cut_to_four_digits_only_where_it_is_a_long_fraction(given, s
 
 def test_a_correlation_always_has_a_sign():
     assert [f.correlation(value) for value in (0.94, -0.012)] == ["+0.94", "−0.01"]
+
+
+def test_a_sentence_begins_with_a_capital_unless_it_begins_with_a_name():
+    assert f.sentence("no run fits") == "No run fits."
+    assert f.sentence("fare@champion does not move") == "fare@champion does not move."
+    assert f.sentence("say `webhook.read`!") == "Say <code>webhook.read</code>!"

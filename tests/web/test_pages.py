@@ -311,6 +311,8 @@ def test_a_viewer_reads_and_meets_no_form_but_the_one_for_comments(installation,
     assert viewer.post(f"/p/default/runs/{run_id}/comments", data={"text": "x"}, follow_redirects=False).status_code == 303
     assert viewer.post(f"/p/default/runs/{run_id}/notes", data={"notes": "x"}).status_code == 403
     assert viewer.get("/p/default/audit").status_code == 403
+    assert not re.search(r'href="/p/default/(audit|webhooks)"', page.text)
+    assert re.search(r'href="/p/default/audit"', client.get(f"/p/default/runs/{run_id}").text)
     assert 'method="post"' not in viewer.get("/p/default/settings").text
 
 

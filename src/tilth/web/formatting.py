@@ -199,8 +199,12 @@ def machine_metric(key: str) -> tuple[str, str]:
 
 
 def sentence(text: str) -> Markup:
-    """A message as a person reads it: a capital in front, a stop at the end, and what stands in `backticks` as code."""
-    whole = text[:1].upper() + text[1:]
+    """A message as a person reads it: a capital in front, a stop at the end, and what stands in `backticks` as code.
+
+    A name such as `fare@champion` or `webhook.read` in front stays as it is.
+    """
+    is_name = any(mark in text.partition(" ")[0] for mark in ".@/_=")
+    whole = text if is_name else text[:1].upper() + text[1:]
     if whole and whole[-1] not in ".!?:":
         whole += "."
     pieces = whole.split("`")

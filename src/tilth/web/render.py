@@ -49,7 +49,7 @@ class Notice:
 class Shell:
     """What stands around every page. active: key of the navigation entry; projects: names of those that the reader belongs to.
 
-    sees_users: whether the page Users is for this reader. mentions: how many the reader has not looked at.
+    sees_users, sees_audit, sees_webhooks: whether these pages are for this reader. mentions: how many the reader has not looked at.
     """
 
     who: str
@@ -61,6 +61,8 @@ class Shell:
     notice: Notice | None = None
     by_session: bool = False
     sees_users: bool = False
+    sees_audit: bool = False
+    sees_webhooks: bool = False
     mentions: int = 0
 
 

@@ -114,6 +114,8 @@ async def shell(
         by_session=principal.by_cookie,
         mentions=unseen,
         sees_users=principal.may(Permission.USER_READ),
+        sees_audit=here is not None and principal.may(Permission.AUDIT_READ, here.id),
+        sees_webhooks=here is not None and principal.may(Permission.WEBHOOK_READ, here.id),
     )
 
 
