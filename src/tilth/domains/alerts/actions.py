@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from tilth.backends.sql import Tx
 from tilth.core.actors import Actor
@@ -47,7 +48,9 @@ def create_webhook(
         "creator_name": actor.name,
     }
     queries.insert_webhook(tx, project_id, row)
-    record(tx, actor, "webhook.created", project_id=project_id, thing=name, detail={"url": url, "events": list(wanted)})
+    record(
+        tx, actor, "webhook.created", project_id=project_id, thing=name, detail={"address": _shown(url), "events": list(wanted)}
+    )
     return queries.webhook_named(tx, project_id, name)
 
 
@@ -72,7 +75,8 @@ def change_webhook(
         changes |= {"active": active, "problem": ""}
     if changes:
         queries.change_webhook(tx, project_id, known.id, changes)
-        record(tx, actor, "webhook.changed", project_id=project_id, thing=name, detail=changes)
+        told = {key: value for key, value in changes.items() if key != "url"} | ({} if url is None else {"address": _shown(url)})
+        record(tx, actor, "webhook.changed", project_id=project_id, thing=name, detail=told)
     return queries.webhook_named(tx, project_id, name)
 
 
@@ -93,7 +97,7 @@ def delete_webhook(tx: Tx, actor: Actor, project_id: ProjectId, name: str) -> No
     """What waits for it is dropped. Raises UnknownWebhook."""
     known = queries.webhook_named(tx, project_id, name)
     queries.delete_webhook(tx, project_id, known.id)
-    record(tx, actor, "webhook.deleted", project_id=project_id, thing=name, detail={"url": known.url})
+    record(tx, actor, "webhook.deleted", project_id=project_id, thing=name, detail={"address": _shown(known.url)})
 
 
 def test_webhook(tx: Tx, actor: Actor, project_id: ProjectId, name: str) -> str:
@@ -159,3 +163,9 @@ def _enqueue(tx: Tx, known: Webhook, event: str, key: str, data: Mapping[str, An
     }
     queries.add_delivery(tx, known.project_id, row)
     return id_
+
+
+def _shown(url: str) -> str:
+    """Scheme and host: many receivers keep a secret in the rest, and the audit trail forgets nothing."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname or ''}" + (f":{parts.port}" if parts.port else "")

@@ -81,4 +81,4 @@ def decide_approval(
 
 
 def _checked(comment: str) -> str:
-    return naming.check_text(comment.strip()[:MAX_COMMENT], "comment")
+    return naming.check_text(comment.strip(), "comment", MAX_COMMENT)

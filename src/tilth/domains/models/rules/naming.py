@@ -58,9 +58,9 @@ def check_model_words(params: dict[str, str], tags: dict[str, str]) -> None:
             _check_length(value, f"value of {what} {key!r}", most)
 
 
-def check_text(text: str, what: str) -> str:
-    """Descriptions and card fields: Markdown, at most 100,000 characters, no NUL."""
-    return _check_length(text, what, MAX_TEXT_CHARS)
+def check_text(text: str, what: str, most: int = MAX_TEXT_CHARS) -> str:
+    """Descriptions, card fields and comments: Markdown, at most `most` characters, no NUL. Raises TooLongText."""
+    return _check_length(text, what, most)
 
 
 def _check_length(text: str, what: str, most: int) -> str:
