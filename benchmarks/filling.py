@@ -17,6 +17,8 @@ METRICS = 20
 PARAMS = 10
 FIRST_START = 1_700_000_000_000
 RARE = 10_000
+NAMED = ("project", "experiment", "serial")
+"""What a statement names: the project's id, the experiment's id, and its serial."""
 
 _RANDOM = {"sqlite": "((random() & 9007199254740991) / 9007199254740992.0)", "postgresql": "random()"}
 _PARAM = """CASE WHEN k.n = 9 THEN CASE WHEN r.n % {rare} = 7 THEN 'rare' ELSE 'common' END
@@ -25,16 +27,23 @@ _PARAM = """CASE WHEN k.n = 9 THEN CASE WHEN r.n % {rare} = 7 THEN 'rare' ELSE '
 _TAG = "CASE WHEN k.n = 0 THEN 'team-' || cast(r.n % 5 AS TEXT) ELSE 'set-' || cast((r.n * 613) % 1000 AS TEXT) END"
 
 
-def run_ids(runs: int, seed: int = 1) -> Iterator[tuple[int, str, int]]:
+def run_ids(runs: int, seed: int = 1) -> Iterator[tuple[int, bytes, int]]:
     """Number, id, start of each run: ids in the order of starts, as time-sorted ids are."""
     noise = random.Random(seed)
     for number in range(runs):
         started = FIRST_START + number * 1000
-        yield number, f"{started:012x}7{noise.getrandbits(76):019x}", started
+        yield number, bytes.fromhex(f"{started:012x}7{noise.getrandbits(76):019x}"), started
 
 
-def fill_tilth_sqlite(path: Path, project_id: str, experiment_id: str, runs: int) -> None:
-    """path: a database with the schema, the project and the experiment. Indexes are made anew afterwards, which is far faster."""
+_FOUND = """SELECT p.id, e.id, e.serial FROM project p JOIN experiment e ON e.project_id = p.id
+ WHERE p.name = {name} AND e.number = 0"""
+
+
+def fill_tilth_sqlite(path: Path, project: str, runs: int) -> None:
+    """path: a database with the schema; project: its name; its experiment `Default` gets the runs.
+
+    Indexes are made anew afterwards, which is far faster.
+    """
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         for pragma in ("synchronous=OFF", "cache_size=-1000000", "temp_store=MEMORY"):
             connection.execute(f"PRAGMA {pragma}")
@@ -45,10 +54,11 @@ def fill_tilth_sqlite(path: Path, project_id: str, experiment_id: str, runs: int
         connection.execute("BEGIN")
         for name, _ in made:
             connection.execute(f"DROP INDEX {name}")
-        connection.execute("CREATE TEMP TABLE new_run (n INTEGER PRIMARY KEY, id TEXT, started INTEGER)")
+        connection.execute("CREATE TEMP TABLE new_run (n INTEGER PRIMARY KEY, id BLOB, started INTEGER)")
         connection.executemany("INSERT INTO new_run VALUES (?, ?, ?)", run_ids(runs))
+        place = dict(zip(NAMED, connection.execute(_FOUND.format(name="?"), (project,)).fetchone(), strict=True))
         for statement in tilth_statements("sqlite"):
-            connection.execute(statement, {"project": project_id, "experiment": experiment_id})
+            connection.execute(statement, place)
         for _, sql in made:
             connection.execute(sql)
         connection.execute("COMMIT")
@@ -60,25 +70,24 @@ def fill_tilth_postgres(url: str, project: str, runs: int) -> None:
     import psycopg
 
     with psycopg.connect(url) as connection:
-        named = connection.execute(
-            "SELECT p.id, e.id FROM project p JOIN experiment e ON e.project_id = p.id WHERE p.name = %s AND e.number = 0",
-            (project,),
-        ).fetchone()
+        named = connection.execute(_FOUND.format(name="%s"), (project,)).fetchone()
         assert named is not None
-        project_id, experiment_id = named
+        place = dict(zip(NAMED, named, strict=True))
         made = connection.execute(
             "SELECT indexname, indexdef FROM pg_indexes WHERE indexname LIKE 'ix%'"
             " AND tablename IN ('run', 'metric_last', 'metric_point', 'param', 'tag')"
         ).fetchall()
         for name, _ in made:
             connection.execute(f'DROP INDEX "{name}"')
-        connection.execute("CREATE TEMP TABLE new_run (n BIGINT PRIMARY KEY, id TEXT, started BIGINT)")
+        connection.execute("CREATE TEMP TABLE new_run (n BIGINT PRIMARY KEY, id BYTEA, started BIGINT)")
         with connection.cursor().copy("COPY new_run FROM STDIN") as copy:
             for row in run_ids(runs):
                 copy.write_row(row)
         for statement in tilth_statements("postgresql"):
-            text = statement.replace("%", "%%").replace(":project", "%(project)s").replace(":experiment", "%(experiment)s")
-            connection.execute(text, {"project": project_id, "experiment": experiment_id})
+            text = statement.replace("%", "%%")
+            for name in NAMED:
+                text = text.replace(f":{name}", f"%({name})s")
+            connection.execute(text, place)
         for _, sql in made:
             connection.execute(sql)
         connection.commit()
@@ -89,20 +98,19 @@ def fill_tilth_postgres(url: str, project: str, runs: int) -> None:
 def tilth_statements(dialect: str) -> list[str]:
     chance = _RANDOM[dialect]
     param = _PARAM.format(rare=RARE)
-    false = "0" if dialect == "sqlite" else "false"
     return [
         "INSERT INTO run (id, project_id, experiment_id, name, status, started, ended, user_id, user_name, source, notes, error, created)"
         " SELECT id, :project, :experiment, 'run-' || cast(n AS TEXT), 'finished', started, started + 60000, 'u', 'anna', 'bench.py',"
         " '', '', started FROM new_run ORDER BY n",
-        "INSERT INTO metric_last (run_id, key, experiment_id, started, value, is_nan, step, ts, min, max, count)"
-        f" SELECT id, key, :experiment, started, v, {false}, 0, started, v, v, 1 FROM (SELECT r.id, k.key, r.started, {chance} AS v"
+        "INSERT INTO metric_last (run_id, key, experiment_serial, started, value, step, ts, count)"
+        f" SELECT id, key, :serial, started, v, 0, started, 1 FROM (SELECT r.id, k.key, r.started, {chance} AS v"
         f" FROM new_run r CROSS JOIN ({_keys('m', METRICS)}) k) AS made ORDER BY id, key",
-        "INSERT INTO metric_point (run_id, key, step, ts, seq, value, is_nan)"
-        f" SELECT run_id, key, 0, ts, ts * 1048576, value, {false} FROM metric_last ORDER BY run_id, key",
-        "INSERT INTO param (run_id, key, experiment_id, value, prefix, number)"
-        " SELECT id, key, :experiment, v, v, CASE WHEN n = 8 THEN cast(v AS DOUBLE PRECISION) END FROM"
+        "INSERT INTO metric_point (run_id, key, step, ts, seq, value)"
+        " SELECT run_id, key, 0, ts, ts * 1048576, value FROM metric_last ORDER BY run_id, key",
+        "INSERT INTO param (run_id, key, experiment_serial, value, prefix, number)"
+        " SELECT id, key, :serial, v, v, CASE WHEN n = 8 THEN cast(v AS DOUBLE PRECISION) END FROM"
         f" (SELECT r.id, k.key, k.n, {param} AS v FROM new_run r CROSS JOIN ({_keys('p', PARAMS)}) k) AS made ORDER BY id, key",
-        "INSERT INTO tag (run_id, key, experiment_id, value, prefix) SELECT id, key, :experiment, v, v FROM"
+        "INSERT INTO tag (run_id, key, experiment_serial, value, prefix) SELECT id, key, :serial, v, v FROM"
         f" (SELECT r.id, k.key, {_TAG} AS v FROM new_run r"
         " CROSS JOIN (SELECT 0 AS n, 'team' AS key UNION ALL SELECT 1, 'data') k) AS made ORDER BY id, key",
     ]
@@ -114,7 +122,9 @@ def fill_mlflow_sqlite(path: Path, runs: int) -> None:
         connection.execute("PRAGMA synchronous=OFF")
         connection.execute("BEGIN")
         connection.execute("CREATE TEMP TABLE new_run (n INTEGER PRIMARY KEY, id TEXT, started INTEGER)")
-        connection.executemany("INSERT INTO new_run VALUES (?, ?, ?)", run_ids(runs))
+        connection.executemany(
+            "INSERT INTO new_run VALUES (?, ?, ?)", ((n, id_.hex(), started) for n, id_, started in run_ids(runs))
+        )
         for statement in mlflow_statements():
             connection.execute(statement)
         connection.execute("COMMIT")

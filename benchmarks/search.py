@@ -8,10 +8,8 @@ minutes), TILTH_BENCH_POSTGRES_RUNS those on PostgreSQL (10000).
 from __future__ import annotations
 
 import os
-import sqlite3
 import sys
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 
 from benchmarks.clients import median
@@ -88,13 +86,8 @@ def on_sqlite(place: Path, runs: int, times: int) -> tuple[dict[str, float], flo
     with tilth_up(home) as running:
         project = running.project
     path = next(home.glob("*.db"))
-    with closing(sqlite3.connect(path)) as connection:
-        (project_id,) = connection.execute("SELECT id FROM project WHERE name = ?", (project,)).fetchone()
-        (experiment_id,) = connection.execute(
-            "SELECT id FROM experiment WHERE project_id = ? AND number = 0", (project_id,)
-        ).fetchone()
     empty = bytes_of_sqlite(path)
-    fill_tilth_sqlite(path, project_id, experiment_id, runs)
+    fill_tilth_sqlite(path, project, runs)
     size = (bytes_of_sqlite(path) - empty) / runs
     with tilth_up(home) as running:
         return answered(Server("tilth", running.url, running.pid, running.token), times), size

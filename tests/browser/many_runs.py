@@ -9,17 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
 from tilth.app.bootstrap import ensure_local_identity
 from tilth.app.home import prepare_home
 from tilth.app.schema import prepare_database
 from tilth.app.settings import load_settings
-from tilth.backends.sql import Tx, open_database
+from tilth.backends.sql import Row, Tx, open_database
 from tilth.core.clock import now
 from tilth.core.ids import new_id
-from tilth.domains.tracking.queries import experiments
-from tilth.domains.tracking.tables import metric_last, metric_point, param, run, tag
+from tilth.domains.tracking.tables import experiment, metric_last, metric_point, param, run, tag
 
 OPTIMISERS = ("adam", "sgd", "lion")
 MINUTE = 60_000
@@ -35,10 +34,12 @@ def fill(home: Path, runs: int, seed: int = 7) -> None:
     database = open_database(settings.database)
     local = ensure_local_identity(database, home, settings.project_name)
     project_id, draw, started = local.project.id, random.Random(seed), now() - runs * MINUTE
-    experiment_id = database.read_blocking(lambda tx: experiments(tx, project_id)[0].id)
+    first_one = select(experiment.c.id, experiment.c.serial).where(experiment.c.project_id == project_id)
+    home_of_all = database.read_blocking(lambda tx: tx.one(first_one))
+    assert home_of_all is not None
     for first in range(0, runs, 200):
         rows = [
-            _run(draw, number, project_id, experiment_id, local.owner, started + number * MINUTE, number >= runs - CURVED)
+            _run(draw, number, project_id, home_of_all, local.owner, started + number * MINUTE, number >= runs - CURVED)
             for number in range(first, min(first + 200, runs))
         ]
 
@@ -51,11 +52,11 @@ def fill(home: Path, runs: int, seed: int = 7) -> None:
 
 
 def _run(
-    draw: random.Random, number: int, project_id: str, experiment_id: str, owner: Any, started: int, curved: bool
+    draw: random.Random, number: int, project_id: str, experiment_row: Row, owner: Any, started: int, curved: bool
 ) -> dict[str, list[dict[str, Any]]]:
     run_id, rate, depth = new_id(), 10 ** draw.uniform(-4, -1), draw.choice([3, 5, 7, 9])
     auc = 0.7 + 0.2 * math.exp(-((math.log10(rate) + 2.4) ** 2)) + depth / 150 + draw.gauss(0, 0.01)
-    own = {"run_id": run_id, "experiment_id": experiment_id}
+    own = {"run_id": run_id, "experiment_serial": experiment_row.serial}
     values = {"auc": auc, "val_loss": 1.4 - auc + draw.gauss(0, 0.02), "train_loss": 1.2 - auc, "p99_ms": draw.uniform(1, 9)}
     params = {"rate": f"{rate:.4g}", "depth": str(depth), "optimiser": draw.choice(OPTIMISERS), "epochs": "30"}
     points: list[dict[str, Any]] = []
@@ -67,7 +68,7 @@ def _run(
             {
                 "id": run_id,
                 "project_id": project_id,
-                "experiment_id": experiment_id,
+                "experiment_id": experiment_row.id,
                 "name": f"run-{number + 1}",
                 "status": "failed" if number % 29 == 13 else "finished",
                 "started": started,
@@ -82,10 +83,7 @@ def _run(
         ],
         "metric_last": [_last(own, key, value, started, 30 if curved and "loss" in key else 1) for key, value in values.items()],
         "metric_point": points
-        or [
-            {"run_id": run_id, "key": key, "step": 0, "ts": started, "seq": 0, "value": value, "is_nan": False}
-            for key, value in values.items()
-        ],
+        or [{"run_id": run_id, "key": key, "step": 0, "ts": started, "seq": 0, "value": value} for key, value in values.items()],
         "param": [
             {**own, "key": k, "value": v, "prefix": v, "number": None if k == "optimiser" else float(v)}
             for k, v in params.items()
@@ -104,21 +102,19 @@ def _curve(draw: random.Random, run_id: str, key: str, last: float, started: int
             "ts": started + step * 1000,
             "seq": step,
             "value": value,
-            "is_nan": False,
         }
 
 
-def _last(own: dict[str, str], key: str, value: float, started: int, points: int) -> dict[str, Any]:
+def _last(own: dict[str, Any], key: str, value: float, started: int, points: int) -> dict[str, Any]:
     return {
         **own,
         "key": key,
         "started": started,
         "value": value,
-        "is_nan": False,
         "step": points - 1,
         "ts": started,
-        "min": value - (0 if points == 1 else 0.01),
-        "max": value + (0 if points == 1 else 0.5),
+        "min": None if points == 1 else value - 0.01,
+        "max": None if points == 1 else value + 0.5,
         "count": points,
     }
 

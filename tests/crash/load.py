@@ -144,8 +144,9 @@ class Program:
 def points(home: Path, run_id: str, key: str) -> list[int]:
     """Steps of all points of a metric as the database file has them, doubles included."""
     with closing(sqlite3.connect(f"file:{home / 'tilth.db'}?mode=ro", uri=True)) as database:
-        found = database.execute("SELECT step FROM metric_point WHERE run_id = ? AND key = ? ORDER BY step", (run_id, key))
+        mine = (bytes.fromhex(run_id), key)
+        found = database.execute("SELECT step FROM metric_point WHERE run_id = ? AND key = ? ORDER BY step", mine)
         steps = [step for (step,) in found]
-        (counted,) = database.execute("SELECT count FROM metric_last WHERE run_id = ? AND key = ?", (run_id, key)).fetchone()
+        (counted,) = database.execute("SELECT count FROM metric_last WHERE run_id = ? AND key = ?", mine).fetchone()
     assert counted == len(steps)
     return steps

@@ -22,6 +22,7 @@ from tilth.backends.sql.errors import (
     WriterBusy,
 )
 from tilth.backends.sql.hot import Hot, Row, hot
+from tilth.backends.sql.ids import Id, id_text
 from tilth.backends.sql.location import check_sqlite_location
 from tilth.backends.sql.opening import InvalidDatabaseUrl, open_database
 from tilth.backends.sql.patterns import compared, contains, like
@@ -41,6 +42,7 @@ __all__ = [
     "Document",
     "DuplicateRow",
     "Hot",
+    "Id",
     "InvalidDatabaseUrl",
     "InvalidText",
     "MigrationFailed",
@@ -62,6 +64,7 @@ __all__ = [
     "contains",
     "create_tables",
     "hot",
+    "id_text",
     "like",
     "metadata",
     "migrate",

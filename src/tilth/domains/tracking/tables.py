@@ -1,21 +1,23 @@
 """Tables of tracking. Moments are milliseconds since the epoch. Every row carries, or belongs to a run that carries, its project.
 
-Metrics: `metric_point` holds every point, `metric_last` one row per (run, metric) for lists, filters and sorting. NaN is value NULL
-with is_nan true (SQLite turns NaN into NULL, PostgreSQL calls NaN > 0.5 true); the infinities are stored as themselves.
+Metrics: `metric_point` holds every point, `metric_last` one row per (run, metric) for lists, filters and sorting. NaN is the value
+NULL (SQLite turns NaN into NULL, PostgreSQL calls NaN > 0.5 true); the infinities are stored as themselves.
 Rows of metrics, params and tags repeat experiment and start of their run, so that one index answers "in this experiment, by this
-metric, newest first" without touching the run.
+metric, newest first" without touching the run. These rows are nearly all of the database: what each repeats is kept short.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, ForeignKey, Index, Integer, Table, UniqueConstraint
+from sqlalchemy import BigInteger, Column, Double, ForeignKey, Index, Integer, Table, UniqueConstraint
 
-from tilth.backends.sql import Document, Str, metadata
+from tilth.backends.sql import Document, Id, Str, metadata
 
 experiment = Table(
     "experiment",
     metadata,
-    Column("id", Str, primary_key=True),
+    # Stands for the experiment in rows that repeat it: a byte or two where its id is 16. Never used again.
+    Column("serial", Integer, primary_key=True),
+    Column("id", Id, nullable=False, unique=True),
     Column("project_id", Str, nullable=False),
     Column("number", Integer, nullable=False),
     Column("name", Str, nullable=False),
@@ -25,12 +27,13 @@ experiment = Table(
     Column("deleted_at", BigInteger),
     UniqueConstraint("project_id", "number"),
     UniqueConstraint("project_id", "name"),
+    sqlite_autoincrement=True,
 )
 
 experiment_tag = Table(
     "experiment_tag",
     metadata,
-    Column("experiment_id", Str, ForeignKey("experiment.id"), primary_key=True),
+    Column("experiment_id", Id, ForeignKey("experiment.id"), primary_key=True),
     Column("key", Str, primary_key=True),
     Column("value", Str, nullable=False),
     sqlite_with_rowid=False,
@@ -39,12 +42,12 @@ experiment_tag = Table(
 run = Table(
     "run",
     metadata,
-    Column("id", Str, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("project_id", Str, nullable=False),
-    Column("experiment_id", Str, ForeignKey("experiment.id"), nullable=False),
+    Column("experiment_id", Id, ForeignKey("experiment.id"), nullable=False),
     Column("name", Str, nullable=False),
     Column("status", Str, nullable=False),
-    Column("parent_run_id", Str),
+    Column("parent_run_id", Id),
     Column("started", BigInteger, nullable=False),
     Column("ended", BigInteger),
     Column("user_id", Str, nullable=False),
@@ -93,7 +96,7 @@ purged_run = Table(
     # Runs that are gone for good, until the last of their rows is: the run's own row goes first, so that nobody meets half a run.
     "purged_run",
     metadata,
-    Column("run_id", Str, primary_key=True),
+    Column("run_id", Id, primary_key=True),
     Column("project_id", Str, nullable=False),
     Column("purged", BigInteger, nullable=False),
 )
@@ -101,14 +104,13 @@ purged_run = Table(
 metric_point = Table(
     "metric_point",
     metadata,
-    Column("run_id", Str, primary_key=True),
+    Column("run_id", Id, primary_key=True),
     Column("key", Str, primary_key=True),
     Column("step", BigInteger, primary_key=True),
     Column("ts", BigInteger, primary_key=True),
     # Tells apart points of one step and moment; grows with every point that a process writes.
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
     Column("value", Double),
-    Column("is_nan", Boolean, nullable=False),
     Column("model_id", Str),
     Column("dataset_name", Str),
     Column("dataset_digest", Str),
@@ -126,14 +128,14 @@ Index(
 metric_last = Table(
     "metric_last",
     metadata,
-    Column("run_id", Str, primary_key=True),
+    Column("run_id", Id, primary_key=True),
     Column("key", Str, primary_key=True),
-    Column("experiment_id", Str, nullable=False),
+    Column("experiment_serial", Integer, nullable=False),
     Column("started", BigInteger, nullable=False),
     Column("value", Double),
-    Column("is_nan", Boolean, nullable=False),
     Column("step", BigInteger, nullable=False),
     Column("ts", BigInteger, nullable=False),
+    # Of all points; NULL where it is `value` itself, as it is after the first point.
     Column("min", Double),
     Column("max", Double),
     Column("count", BigInteger, nullable=False),
@@ -141,7 +143,7 @@ metric_last = Table(
 )
 Index(
     "ix_metric_last_order",
-    metric_last.c.experiment_id,
+    metric_last.c.experiment_serial,
     metric_last.c.key,
     metric_last.c.value,
     metric_last.c.started,
@@ -151,9 +153,9 @@ Index(
 param = Table(
     "param",
     metadata,
-    Column("run_id", Str, primary_key=True),
+    Column("run_id", Id, primary_key=True),
     Column("key", Str, primary_key=True),
-    Column("experiment_id", Str, nullable=False),
+    Column("experiment_serial", Integer, nullable=False),
     Column("value", Str, nullable=False),
     # The first 256 characters: what the index holds.
     Column("prefix", Str, nullable=False),
@@ -161,11 +163,11 @@ param = Table(
     Column("number", Double),
     sqlite_with_rowid=False,
 )
-Index("ix_param_order", param.c.experiment_id, param.c.key, param.c.prefix, param.c.run_id)
+Index("ix_param_order", param.c.experiment_serial, param.c.key, param.c.prefix, param.c.run_id)
 Index(
     # Of the params that read as numbers.
     "ix_param_number",
-    param.c.experiment_id,
+    param.c.experiment_serial,
     param.c.key,
     param.c.number,
     param.c.run_id,
@@ -176,23 +178,23 @@ Index(
 tag = Table(
     "tag",
     metadata,
-    Column("run_id", Str, primary_key=True),
+    Column("run_id", Id, primary_key=True),
     Column("key", Str, primary_key=True),
-    Column("experiment_id", Str, nullable=False),
+    Column("experiment_serial", Integer, nullable=False),
     Column("value", Str, nullable=False),
     Column("prefix", Str, nullable=False),
     sqlite_with_rowid=False,
 )
-Index("ix_tag_order", tag.c.experiment_id, tag.c.key, tag.c.prefix, tag.c.run_id)
+Index("ix_tag_order", tag.c.experiment_serial, tag.c.key, tag.c.prefix, tag.c.run_id)
 
 run_input = Table(
     "run_input",
     metadata,
-    Column("run_id", Str, primary_key=True),
+    Column("run_id", Id, primary_key=True),
     Column("name", Str, primary_key=True),
     Column("digest", Str, primary_key=True),
     Column("context", Str, primary_key=True),
-    Column("experiment_id", Str, nullable=False),
+    Column("experiment_serial", Integer, nullable=False),
     Column("source_type", Str, nullable=False),
     Column("source", Str, nullable=False),
     Column("schema", Str, nullable=False),
@@ -200,13 +202,13 @@ run_input = Table(
     Column("tags", Document),
     Column("created", BigInteger, nullable=False),
 )
-Index("ix_run_input_name", run_input.c.experiment_id, run_input.c.name, run_input.c.digest)
+Index("ix_run_input_name", run_input.c.experiment_serial, run_input.c.name, run_input.c.digest)
 
 run_model = Table(
     "run_model",
     metadata,
     # The models that a run read (`input`) or made (`output`, at a step), by logged-model id.
-    Column("run_id", Str, primary_key=True),
+    Column("run_id", Id, primary_key=True),
     Column("model_id", Str, primary_key=True),
     Column("direction", Str, primary_key=True),
     Column("step", BigInteger, nullable=False),
@@ -218,7 +220,7 @@ run_writer = Table(
     "run_writer",
     metadata,
     # The greatest batch number seen of each writing client: a repeated batch is acknowledged without effect.
-    Column("run_id", Str, primary_key=True),
+    Column("run_id", Id, primary_key=True),
     Column("writer", Str, primary_key=True),
     Column("number", BigInteger, nullable=False),
     sqlite_with_rowid=False,
@@ -227,7 +229,7 @@ run_writer = Table(
 artifact = Table(
     "artifact",
     metadata,
-    Column("run_id", Str, primary_key=True),
+    Column("run_id", Id, primary_key=True),
     Column("path", Str, primary_key=True),
     Column("project_id", Str, nullable=False),
     Column("digest", Str, nullable=False),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from tilth.backends.sql import Document, Str
+from tilth.backends.sql import Document, Id, Str
 
 revision = "0001"
 down_revision = None
@@ -21,7 +21,7 @@ def upgrade() -> None:
 def create_tables() -> None:
     op.create_table(
         "artifact",
-        sa.Column("run_id", Str(), nullable=False),
+        sa.Column("run_id", Id(), nullable=False),
         sa.Column("path", Str(), nullable=False),
         sa.Column("project_id", Str(), nullable=False),
         sa.Column("digest", Str(), nullable=False),
@@ -101,7 +101,8 @@ def create_tables() -> None:
 
     op.create_table(
         "experiment",
-        sa.Column("id", Str(), nullable=False),
+        sa.Column("serial", sa.Integer(), nullable=False),
+        sa.Column("id", Id(), nullable=False),
         sa.Column("project_id", Str(), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("name", Str(), nullable=False),
@@ -109,9 +110,11 @@ def create_tables() -> None:
         sa.Column("created", sa.BigInteger(), nullable=False),
         sa.Column("updated", sa.BigInteger(), nullable=False),
         sa.Column("deleted_at", sa.BigInteger(), nullable=True),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_experiment")),
+        sa.PrimaryKeyConstraint("serial", name=op.f("pk_experiment")),
+        sa.UniqueConstraint("id", name=op.f("uq_experiment_id")),
         sa.UniqueConstraint("project_id", "name", name=op.f("uq_experiment_project_id_name")),
         sa.UniqueConstraint("project_id", "number", name=op.f("uq_experiment_project_id_number")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "logged_model",
@@ -140,12 +143,11 @@ def create_tables() -> None:
 
     op.create_table(
         "metric_last",
-        sa.Column("run_id", Str(), nullable=False),
+        sa.Column("run_id", Id(), nullable=False),
         sa.Column("key", Str(), nullable=False),
-        sa.Column("experiment_id", Str(), nullable=False),
+        sa.Column("experiment_serial", sa.Integer(), nullable=False),
         sa.Column("started", sa.BigInteger(), nullable=False),
         sa.Column("value", sa.Double(), nullable=True),
-        sa.Column("is_nan", sa.Boolean(), nullable=False),
         sa.Column("step", sa.BigInteger(), nullable=False),
         sa.Column("ts", sa.BigInteger(), nullable=False),
         sa.Column("min", sa.Double(), nullable=True),
@@ -155,17 +157,16 @@ def create_tables() -> None:
         sqlite_with_rowid=False,
     )
     with op.batch_alter_table("metric_last", schema=None) as batch_op:
-        batch_op.create_index("ix_metric_last_order", ["experiment_id", "key", "value", "started", "run_id"], unique=False)
+        batch_op.create_index("ix_metric_last_order", ["experiment_serial", "key", "value", "started", "run_id"], unique=False)
 
     op.create_table(
         "metric_point",
-        sa.Column("run_id", Str(), nullable=False),
+        sa.Column("run_id", Id(), nullable=False),
         sa.Column("key", Str(), nullable=False),
         sa.Column("step", sa.BigInteger(), nullable=False),
         sa.Column("ts", sa.BigInteger(), nullable=False),
         sa.Column("seq", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("value", sa.Double(), nullable=True),
-        sa.Column("is_nan", sa.Boolean(), nullable=False),
         sa.Column("model_id", Str(), nullable=True),
         sa.Column("dataset_name", Str(), nullable=True),
         sa.Column("dataset_digest", Str(), nullable=True),
@@ -200,9 +201,9 @@ def create_tables() -> None:
 
     op.create_table(
         "param",
-        sa.Column("run_id", Str(), nullable=False),
+        sa.Column("run_id", Id(), nullable=False),
         sa.Column("key", Str(), nullable=False),
-        sa.Column("experiment_id", Str(), nullable=False),
+        sa.Column("experiment_serial", sa.Integer(), nullable=False),
         sa.Column("value", Str(), nullable=False),
         sa.Column("prefix", Str(), nullable=False),
         sa.Column("number", sa.Double(), nullable=True),
@@ -210,8 +211,8 @@ def create_tables() -> None:
         sqlite_with_rowid=False,
     )
     with op.batch_alter_table("param", schema=None) as batch_op:
-        batch_op.create_index("ix_param_number", ["experiment_id", "key", "number", "run_id"], unique=False)
-        batch_op.create_index("ix_param_order", ["experiment_id", "key", "prefix", "run_id"], unique=False)
+        batch_op.create_index("ix_param_number", ["experiment_serial", "key", "number", "run_id"], unique=False)
+        batch_op.create_index("ix_param_order", ["experiment_serial", "key", "prefix", "run_id"], unique=False)
 
     op.create_table(
         "principal",
@@ -250,11 +251,11 @@ def create_tables() -> None:
 
     op.create_table(
         "run_input",
-        sa.Column("run_id", Str(), nullable=False),
+        sa.Column("run_id", Id(), nullable=False),
         sa.Column("name", Str(), nullable=False),
         sa.Column("digest", Str(), nullable=False),
         sa.Column("context", Str(), nullable=False),
-        sa.Column("experiment_id", Str(), nullable=False),
+        sa.Column("experiment_serial", sa.Integer(), nullable=False),
         sa.Column("source_type", Str(), nullable=False),
         sa.Column("source", Str(), nullable=False),
         sa.Column("schema", Str(), nullable=False),
@@ -264,11 +265,11 @@ def create_tables() -> None:
         sa.PrimaryKeyConstraint("run_id", "name", "digest", "context", name=op.f("pk_run_input")),
     )
     with op.batch_alter_table("run_input", schema=None) as batch_op:
-        batch_op.create_index("ix_run_input_name", ["experiment_id", "name", "digest"], unique=False)
+        batch_op.create_index("ix_run_input_name", ["experiment_serial", "name", "digest"], unique=False)
 
     op.create_table(
         "run_model",
-        sa.Column("run_id", Str(), nullable=False),
+        sa.Column("run_id", Id(), nullable=False),
         sa.Column("model_id", Str(), nullable=False),
         sa.Column("direction", Str(), nullable=False),
         sa.Column("step", sa.BigInteger(), nullable=False),
@@ -278,7 +279,7 @@ def create_tables() -> None:
     )
     op.create_table(
         "run_writer",
-        sa.Column("run_id", Str(), nullable=False),
+        sa.Column("run_id", Id(), nullable=False),
         sa.Column("writer", Str(), nullable=False),
         sa.Column("number", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("run_id", "writer", name=op.f("pk_run_writer")),
@@ -286,16 +287,16 @@ def create_tables() -> None:
     )
     op.create_table(
         "tag",
-        sa.Column("run_id", Str(), nullable=False),
+        sa.Column("run_id", Id(), nullable=False),
         sa.Column("key", Str(), nullable=False),
-        sa.Column("experiment_id", Str(), nullable=False),
+        sa.Column("experiment_serial", sa.Integer(), nullable=False),
         sa.Column("value", Str(), nullable=False),
         sa.Column("prefix", Str(), nullable=False),
         sa.PrimaryKeyConstraint("run_id", "key", name=op.f("pk_tag")),
         sqlite_with_rowid=False,
     )
     with op.batch_alter_table("tag", schema=None) as batch_op:
-        batch_op.create_index("ix_tag_order", ["experiment_id", "key", "prefix", "run_id"], unique=False)
+        batch_op.create_index("ix_tag_order", ["experiment_serial", "key", "prefix", "run_id"], unique=False)
 
     op.create_table(
         "deployment_generation",
@@ -318,7 +319,7 @@ def create_tables() -> None:
     )
     op.create_table(
         "experiment_tag",
-        sa.Column("experiment_id", Str(), nullable=False),
+        sa.Column("experiment_id", Id(), nullable=False),
         sa.Column("key", Str(), nullable=False),
         sa.Column("value", Str(), nullable=False),
         sa.ForeignKeyConstraint(["experiment_id"], ["experiment.id"], name=op.f("fk_experiment_tag_experiment_id")),
@@ -428,12 +429,12 @@ def create_tables() -> None:
     )
     op.create_table(
         "run",
-        sa.Column("id", Str(), nullable=False),
+        sa.Column("id", Id(), nullable=False),
         sa.Column("project_id", Str(), nullable=False),
-        sa.Column("experiment_id", Str(), nullable=False),
+        sa.Column("experiment_id", Id(), nullable=False),
         sa.Column("name", Str(), nullable=False),
         sa.Column("status", Str(), nullable=False),
-        sa.Column("parent_run_id", Str(), nullable=True),
+        sa.Column("parent_run_id", Id(), nullable=True),
         sa.Column("started", sa.BigInteger(), nullable=False),
         sa.Column("ended", sa.BigInteger(), nullable=True),
         sa.Column("user_id", Str(), nullable=False),

@@ -17,7 +17,7 @@ def upgrade() -> None:
         batch_op.drop_index("ix_param_number")
         batch_op.create_index(
             "ix_param_number",
-            ["experiment_id", "key", "number", "run_id"],
+            ["experiment_serial", "key", "number", "run_id"],
             unique=False,
             sqlite_where=sa.text("number IS NOT NULL"),
             postgresql_where=sa.text("number IS NOT NULL"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from tilth.backends.sql import Str
+from tilth.backends.sql import Id, Str
 
 revision = "0004"
 down_revision = "0003"
@@ -44,7 +44,7 @@ def create_run_care() -> None:
         batch_op.create_index("ix_retention_rule_project", ["project_id", "id"], unique=False)
     op.create_table(
         "purged_run",
-        sa.Column("run_id", Str(), nullable=False),
+        sa.Column("run_id", Id(), nullable=False),
         sa.Column("project_id", Str(), nullable=False),
         sa.Column("purged", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("run_id", name=op.f("pk_purged_run")),

@@ -10,7 +10,17 @@ from sqlalchemy import delete, func, select, update
 from tilth.backends.sql import Row, Tx
 from tilth.domains.tracking.queries.filters import conditions_sql
 from tilth.domains.tracking.rules.filters import Condition
-from tilth.domains.tracking.tables import artifact, metric_last, metric_point, param, retention_rule, run, run_input, tag
+from tilth.domains.tracking.tables import (
+    artifact,
+    experiment,
+    metric_last,
+    metric_point,
+    param,
+    retention_rule,
+    run,
+    run_input,
+    tag,
+)
 
 MAX_RULES = 100
 _CARRIERS = (metric_last, param, tag, run_input)
@@ -45,10 +55,16 @@ def run_ids(
 
 
 def run_states(tx: Tx, project_id: str, run_ids: Sequence[str], *, lock: bool = False) -> list[Row]:
-    """id, experiment_id, status, archived, deleted_at, started of at most 1,000 runs. lock: hold them until the transaction ends."""
-    columns = (run.c.id, run.c.experiment_id, run.c.status, run.c.archived, run.c.deleted_at, run.c.started)
-    mine = select(*columns).where(run.c.project_id == project_id, run.c.id.in_(list(run_ids))).order_by(run.c.id).limit(1000)
-    return tx.all(mine.with_for_update() if lock else mine)
+    """id, experiment_id, experiment_serial, status, archived, deleted_at, started of at most 1,000 runs.
+
+    lock: hold them until the transaction ends.
+    """
+    columns = [run.c[name] for name in ("id", "experiment_id", "status", "archived", "deleted_at", "started")]
+    joined = select(*columns, experiment.c.serial.label("experiment_serial")).join_from(
+        run, experiment, experiment.c.id == run.c.experiment_id
+    )
+    mine = joined.where(run.c.project_id == project_id, run.c.id.in_(list(run_ids))).order_by(run.c.id).limit(1000)
+    return tx.all(mine.with_for_update(of=run) if lock else mine)
 
 
 def change_runs(tx: Tx, project_id: str, run_ids: Sequence[str], changes: dict[str, Any]) -> None:
@@ -59,8 +75,9 @@ def move_runs(tx: Tx, project_id: str, run_ids: Sequence[str], experiment_id: st
     """Takes the rows that repeat the experiment along."""
     tx.flush()
     change_runs(tx, project_id, run_ids, {"experiment_id": experiment_id})
+    serial = select(experiment.c.serial).where(experiment.c.project_id == project_id, experiment.c.id == experiment_id)
     for table in _CARRIERS:
-        tx.run(update(table).where(table.c.run_id.in_(list(run_ids))).values(experiment_id=experiment_id))
+        tx.run(update(table).where(table.c.run_id.in_(list(run_ids))).values(experiment_serial=serial.scalar_subquery()))
 
 
 def insert_rule(tx: Tx, project_id: str, row: dict[str, Any]) -> None:

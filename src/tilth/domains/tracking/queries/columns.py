@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from tilth.backends.sql import Tx
 from tilth.domains.tracking.queries.filters import opaque
-from tilth.domains.tracking.queries.metrics import MAX_METRICS_PER_RUN
+from tilth.domains.tracking.queries.metrics import GREATEST, LEAST, MAX_METRICS_PER_RUN
 from tilth.domains.tracking.queries.runs import MAX_RUNS_AT_ONCE, params_of, tags_of
 from tilth.domains.tracking.rules.columns import Columns
 from tilth.domains.tracking.tables import metric_last, run
@@ -32,9 +32,10 @@ def rows_with_values(tx: Tx, project_id: str, runs: Sequence[RunInfo], columns: 
 def _metrics(tx: Tx, project_id: str, run_ids: Sequence[str], columns: Columns) -> dict[str, dict[str, MetricValue]]:
     if columns.metrics == () or not run_ids:
         return {}
-    names = ("run_id", "key", "value", "min", "max", "step", "count")
+    names = ("run_id", "key", "value", "step", "count")
+    named = [metric_last.c[name].label(f"the_{name}") for name in names]
     statement = (
-        select(*(metric_last.c[name].label(f"the_{name}") for name in names))
+        select(*named, LEAST.label("the_min"), GREATEST.label("the_max"))
         .join(run, run.c.id == metric_last.c.run_id)
         .where(metric_last.c.run_id.in_(list(run_ids)), opaque(run.c.project_id == project_id))
     )

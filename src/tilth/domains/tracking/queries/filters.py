@@ -15,7 +15,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from tilth.backends.sql import Str, compared, contains, like
+from tilth.backends.sql import Id, Str, compared, contains, id_text, like
 from tilth.domains.tracking.rules.batches import PREFIX_CHARS
 from tilth.domains.tracking.rules.filters import ORDERED, Condition
 from tilth.domains.tracking.tables import experiment, metric_last, param, run, run_input, tag
@@ -23,6 +23,7 @@ from tilth.domains.tracking.tables import experiment, metric_last, param, run, r
 FEW_CONDITIONS = 6
 """So many are left to the planner of PostgreSQL."""
 
+_PATTERNS = ("~", "!~", "^=", "like", "ilike")
 _of_run = experiment.alias("of_run")
 _ATTRIBUTES: dict[str, Any] = {
     "id": run.c.id,
@@ -33,7 +34,7 @@ _ATTRIBUTES: dict[str, Any] = {
     "source": run.c.source,
     "parent_run_id": run.c.parent_run_id,
     "experiment": select(_of_run.c.name).where(_of_run.c.id == run.c.experiment_id).correlate(run).scalar_subquery(),
-    "artifact_uri": select("mlflow-artifacts:/" + cast(_of_run.c.number, Str) + "/" + run.c.id + "/artifacts")
+    "artifact_uri": select("mlflow-artifacts:/" + cast(_of_run.c.number, Str) + "/" + id_text(run.c.id) + "/artifacts")
     .where(_of_run.c.id == run.c.experiment_id)
     .correlate(run)
     .scalar_subquery(),
@@ -78,10 +79,10 @@ def condition_sql(condition: Condition, *, apart: bool = False) -> ColumnElement
             return or_(*metrics, _param(condition, apart), tags)
 
 
-def probes(condition: Condition, project_id: str, experiment_ids: Sequence[str] | None) -> list[Select[Any]] | None:
+def probes(condition: Condition, project_id: str, serials: Sequence[int] | None) -> list[Select[Any]] | None:
     """Selects of the ids of runs that could meet the condition, each a stretch of an index; a run may come twice.
 
-    None if no index helps. experiment_ids: the scope; None for the whole project, where only attributes have an index.
+    None if no index helps. serials: the experiments of the scope; None for the whole project, where only attributes have an index.
     """
     match condition.entity:
         case "attribute":
@@ -92,9 +93,9 @@ def probes(condition: Condition, project_id: str, experiment_ids: Sequence[str] 
             kinds = ("metric", "param")
         case _:
             kinds = ("metric", "param", "tag") if condition.number is not None else ("param", "tag")
-    if experiment_ids is None or condition.operator == "is_null":
+    if serials is None or condition.operator == "is_null":
         return None
-    return [_stretch(kind, condition, experiment_ids) for kind in kinds]
+    return [_stretch(kind, condition, serials) for kind in kinds]
 
 
 def _attribute_probes(condition: Condition, project_id: str) -> list[Select[Any]] | None:
@@ -108,9 +109,9 @@ def _attribute_probes(condition: Condition, project_id: str) -> list[Select[Any]
     return None
 
 
-def _stretch(kind: str, condition: Condition, experiment_ids: Sequence[str]) -> Select[Any]:
+def _stretch(kind: str, condition: Condition, serials: Sequence[int]) -> Select[Any]:
     table: Any = {"metric": metric_last, "param": param, "tag": tag, "dataset": run_input}[kind]
-    wanted: list[Any] = [table.c.experiment_id.in_(experiment_ids)]
+    wanted: list[Any] = [table.c.experiment_serial.in_(serials)]
     if kind != "dataset":
         wanted.append(table.c.key == condition.key)
     match kind:
@@ -202,6 +203,8 @@ def _numbers(column: Any, condition: Condition) -> Any:
 
 def _text(column: Any, condition: Condition) -> Any:
     text = condition.text
+    if isinstance(column.type, Id) and condition.operator in _PATTERNS:
+        column = id_text(column)
     match condition.operator:
         case "~":
             return contains(column, text)

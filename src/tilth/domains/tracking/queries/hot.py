@@ -9,12 +9,12 @@ from random import getrandbits
 from struct import pack, unpack
 from typing import Any
 
-from sqlalchemy import Column, and_, bindparam, case, insert, or_, select, tuple_, update
+from sqlalchemy import Column, and_, bindparam, case, func, insert, or_, select, tuple_, update
 
 from tilth.backends.sql import Hot, Row, Tx, hot, upsert
 from tilth.core.clock import Millis, now
 from tilth.domains.tracking.rules.batches import PREFIX_CHARS, as_number, fold_latest, number_of
-from tilth.domains.tracking.tables import metric_last, metric_point, param, run, run_input, run_model, run_writer, tag
+from tilth.domains.tracking.tables import experiment, metric_last, metric_point, param, run, run_input, run_model, run_writer, tag
 from tilth.domains.tracking.types import NotOfThisRun
 from tilth.wire.tracking import DatasetInput, MetricPoint
 
@@ -25,13 +25,16 @@ def _latest(old: Any, new: Any) -> dict[str, Any]:
     tie = and_(new.step == old.step, new.ts == old.ts, or_(old.value.is_(None), new.value >= old.value))
     later = or_(moment, tie)
 
+    old_least, new_least = (func.coalesce(row.min, row.value) for row in (old, new))
+    old_most, new_most = (func.coalesce(row.max, row.value) for row in (old, new))
+
     def taken(column: str) -> Any:
         return case((later, new[column]), else_=old[column])
 
     return {
-        **{column: taken(column) for column in ("value", "is_nan", "step", "ts")},
-        "min": case((or_(old.min.is_(None), new.min < old.min), new.min), else_=old.min),
-        "max": case((or_(old.max.is_(None), new.max > old.max), new.max), else_=old.max),
+        **{column: taken(column) for column in ("value", "step", "ts")},
+        "min": case((or_(old_least.is_(None), new_least < old_least), new_least), else_=old_least),
+        "max": case((or_(old_most.is_(None), new_most > old_most), new_most), else_=old_most),
         "count": old["count"] + new["count"],
     }
 
@@ -44,7 +47,18 @@ def _set(*columns: Column[Any]) -> dict[str, Any]:
     return {column.name: bindparam(f"new_{column.name}", type_=column.type) for column in columns}
 
 
-RUN_HEAD: Hot = hot(select(run.c.id, run.c.experiment_id, run.c.status, run.c.deleted_at, run.c.started).where(_where_run()))
+RUN_HEAD: Hot = hot(
+    select(
+        run.c.id,
+        run.c.experiment_id,
+        experiment.c.serial.label("experiment_serial"),
+        run.c.status,
+        run.c.deleted_at,
+        run.c.started,
+    )
+    .join_from(run, experiment, experiment.c.id == run.c.experiment_id)
+    .where(_where_run())
+)
 HEARTBEAT: Hot = hot(update(run).where(_where_run()).values(_set(run.c.last_heartbeat)))
 REVIVE: Hot = hot(
     update(run)
@@ -74,7 +88,7 @@ _sequence = count((now() << 20) | getrandbits(20))
 
 
 def run_head(tx: Tx, project_id: str, run_id: str) -> Row | None:
-    """id, experiment_id, status, deleted_at, started of one run."""
+    """id, experiment_id, experiment_serial, status, deleted_at, started of one run."""
     return tx.one(RUN_HEAD, project_id=project_id, run_id=run_id)
 
 
@@ -100,7 +114,7 @@ def add_points(tx: Tx, head: Row, points: Sequence[MetricPoint], at: Millis, *, 
 
     once: a point of the same metric, step, moment and value as one that is there is left out, as MLflow has it.
     """
-    run_id, experiment_id, started = head.id, head.experiment_id, head.started
+    run_id, serial, started = head.id, head.experiment_serial, head.started
     rows: list[dict[str, Any]] = []
     for point in points:
         value = number_of(point.value)
@@ -112,7 +126,6 @@ def add_points(tx: Tx, head: Row, points: Sequence[MetricPoint], at: Millis, *, 
                 "ts": at if point.ts is None else point.ts,
                 "seq": _sequence_of_value(value) if once else next(_sequence),
                 "value": value,
-                "is_nan": value is None,
                 "model_id": point.model_id,
                 "dataset_name": point.dataset_name,
                 "dataset_digest": point.dataset_digest,
@@ -123,14 +136,13 @@ def add_points(tx: Tx, head: Row, points: Sequence[MetricPoint], at: Millis, *, 
         last = {
             "run_id": run_id,
             "key": key,
-            "experiment_id": experiment_id,
+            "experiment_serial": serial,
             "started": started,
             "value": value,
-            "is_nan": row["is_nan"],
             "step": row["step"],
             "ts": row["ts"],
-            "min": value,
-            "max": value,
+            "min": None,
+            "max": None,
             "count": 1,
         }
         tx.coalesce(UPSERT_LAST, (run_id, key), last, fold_latest)
@@ -200,7 +212,7 @@ def has_ancestor(tx: Tx, project_id: str, run_id: str, ancestor_id: str, most: i
 def add_param(tx: Tx, head: Row, key: str, value: str) -> str | None:
     """Writes a param unless it is there; then returns the value that stands."""
     row = {"key": key, "value": value, "prefix": value[:PREFIX_CHARS], "number": as_number(value)}
-    if tx.run(INSERT_PARAM, run_id=head.id, experiment_id=head.experiment_id, **row):
+    if tx.run(INSERT_PARAM, run_id=head.id, experiment_serial=head.experiment_serial, **row):
         return None
     standing: str = tx.scalar(PARAM_VALUE, run_id=head.id, key=key)
     return standing
@@ -209,7 +221,13 @@ def add_param(tx: Tx, head: Row, key: str, value: str) -> str | None:
 def set_tags(tx: Tx, head: Row, tags: dict[str, str | None]) -> None:
     """None removes a tag."""
     kept = [
-        {"run_id": head.id, "experiment_id": head.experiment_id, "key": key, "value": value, "prefix": value[:PREFIX_CHARS]}
+        {
+            "run_id": head.id,
+            "experiment_serial": head.experiment_serial,
+            "key": key,
+            "value": value,
+            "prefix": value[:PREFIX_CHARS],
+        }
         for key, value in tags.items()
         if value is not None
     ]
@@ -223,7 +241,7 @@ def add_inputs(tx: Tx, head: Row, inputs: list[DatasetInput], at: Millis) -> Non
     rows = [
         {
             "run_id": head.id,
-            "experiment_id": head.experiment_id,
+            "experiment_serial": head.experiment_serial,
             "name": data.name,
             "digest": data.digest,
             "context": data.context,

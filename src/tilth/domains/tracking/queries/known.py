@@ -44,12 +44,12 @@ def values_there_are(
 def _merged(
     tx: Tx, project_id: str, experiment_id: str | None, table: Any, column: Any, wanted: list[Any], prefix: str, limit: int
 ) -> list[str]:
-    mine = select(experiment.c.id).where(experiment.c.project_id == project_id)
+    mine = select(experiment.c.serial).where(experiment.c.project_id == project_id)
     if experiment_id is not None:
         mine = mine.where(experiment.c.id == experiment_id)
     found: set[str] = set()
     for row in tx.all(mine.order_by(experiment.c.number.desc()).limit(MAX_EXPERIMENTS)):
-        found.update(_jumps(tx, column, [table.c.experiment_id == row.id, *wanted], prefix, limit))
+        found.update(_jumps(tx, column, [table.c.experiment_serial == row.serial, *wanted], prefix, limit))
     return sorted(found)[:limit]
 
 

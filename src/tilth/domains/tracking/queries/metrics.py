@@ -18,6 +18,9 @@ MAX_RUNS_AT_ONCE = 500
 MAX_METRICS_PER_RUN = 5000
 CHUNK_POINTS = 20_000
 
+LEAST = func.coalesce(metric_last.c.min, metric_last.c.value)
+GREATEST = func.coalesce(metric_last.c.max, metric_last.c.value)
+
 _PLACE = ("after_step", "after_ts", "after_seq")
 _BEFORE_ALL = (-MAX_INT64 - 1, -MAX_INT64 - 1, -MAX_INT64 - 1)
 _after = (
@@ -64,8 +67,8 @@ def metric_summaries(tx: Tx, project_id: str, run_id: str) -> list[MetricSummary
             metric_last.c.value,
             metric_last.c.step,
             metric_last.c.ts,
-            metric_last.c.min,
-            metric_last.c.max,
+            LEAST.label("min"),
+            GREATEST.label("max"),
             metric_last.c.count.label("points"),
         )
         .join(run, run.c.id == metric_last.c.run_id)

@@ -92,12 +92,13 @@ class _Hit:
 @dataclass(frozen=True, slots=True)
 class _Plan:
     """few: selects of the ids of the runs that could meet the narrowest term, None if all terms are broad. scope: runs in all,
-    counted up to KNOWN_SCOPE.
+    counted up to KNOWN_SCOPE. serials: of the experiments; None if a project has too many to ask one by one.
     """
 
     few: Select[Any] | None
     few_count: int
     scope: int
+    serials: tuple[int, ...] | None
 
 
 def runs_page(
@@ -164,12 +165,12 @@ def runs_meeting(
 def _plan(tx: Tx, question: _Question, wanted: int) -> _Plan:
     """Probes the terms, unless the index of the order answers the only one by itself."""
     scope = _counted(tx, _in_scope(question), KNOWN_SCOPE)
+    serials = _serials(tx, question)
     if _answered_by_order(question):
-        return _Plan(None, 0, scope)
-    experiments = _experiments(tx, question)
+        return _Plan(None, 0, scope, serials)
     best: tuple[int, Select[Any]] | None = None
     for term in question.terms:
-        found = probes(term, question.project_id, experiments)
+        found = probes(term, question.project_id, serials)
         if found is None:
             continue
         both = found[0] if len(found) == 1 else select(union_all(*found).subquery().c.run_id)
@@ -179,7 +180,7 @@ def _plan(tx: Tx, question: _Question, wanted: int) -> _Plan:
             best = (count, both)
             if count <= wanted:
                 break
-    return _Plan(None, 0, scope) if best is None else _Plan(best[1], best[0], scope)
+    return _Plan(None, 0, scope, serials) if best is None else _Plan(best[1], best[0], scope, serials)
 
 
 def _answered_by_order(question: _Question) -> bool:
@@ -195,7 +196,7 @@ def _hits(tx: Tx, question: _Question, plan: _Plan, place: tuple[Value, ...] | N
     several = question.experiment_ids is not None and len(question.experiment_ids) != 1
     if plan.few is not None and (along is None or not _walking_is_cheaper(plan, wanted)):
         return _sorted(tx, question, plan.few, place, wanted)
-    unwalkable = along is not None and along[0].source is not None and _experiments(tx, question) is None
+    unwalkable = along is not None and along[0].source is not None and plan.serials is None
     if along is None or unwalkable or (several and plan.scope <= FEW):
         return _sorted(tx, question, None, place, wanted)
     begun = 0 if place is None else max(number for number, phase in enumerate(along) if phase.holds(place))
@@ -204,7 +205,7 @@ def _hits(tx: Tx, question: _Question, plan: _Plan, place: tuple[Value, ...] | N
         left = wanted - len(hits)
         if left <= 0 or (number > 0 and _answered_by_order(question) and question.terms):
             break
-        hits += _walked(tx, question, along[number], place if number == begun else None, left)
+        hits += _walked(tx, question, plan, along[number], place if number == begun else None, left)
     return hits
 
 
@@ -230,7 +231,7 @@ def _sorted(tx: Tx, question: _Question, few: Select[Any] | None, place: tuple[V
     return _fetched(tx, statement, order.terms, place, wanted, ())
 
 
-def _walked(tx: Tx, question: _Question, phase: Phase, place: tuple[Value, ...] | None, wanted: int) -> list[_Hit]:
+def _walked(tx: Tx, question: _Question, plan: _Plan, phase: Phase, place: tuple[Value, ...] | None, wanted: int) -> list[_Hit]:
     """Reads runs along the index of a phase until enough meet the terms."""
     inner = None if place is None else place[len(phase.fixed) :]
     order = Sorting(phase.terms, phase.joins)
@@ -243,11 +244,11 @@ def _walked(tx: Tx, question: _Question, phase: Phase, place: tuple[Value, ...] 
     if _answered_by_order(question) and question.terms:
         base = base.where(_same_stretch(question.terms[0], source))
     hits: list[_Hit] = []
-    experiments = _experiments(tx, question) or ()
-    for experiment_id in experiments:
-        own = base.where(source.c.experiment_id == experiment_id)
+    serials = plan.serials or ()
+    for serial in serials:
+        own = base.where(source.c.experiment_serial == serial)
         hits += _fetched(tx, own, phase.terms, inner, wanted, phase.fixed)
-    if len(experiments) > 1:
+    if len(serials) > 1:
         hits = _merged(hits, phase)[:wanted]
     return hits
 
@@ -299,8 +300,7 @@ def _total(tx: Tx, question: _Question, plan: _Plan) -> tuple[int, bool]:
     if not question.terms:
         return _capped(_counted(tx, matching.where(_scope_by_index(question), *question.alive()), TOTAL_CAP))
     if _answered_by_order(question):
-        experiments = _experiments(tx, question)
-        found = probes(question.terms[0], question.project_id, experiments)
+        found = probes(question.terms[0], question.project_id, plan.serials)
         if found is not None and len(found) == 1:
             stretch = found[0].subquery()
             joined = stretch.join(run, run.c.id == stretch.c.run_id)
@@ -330,10 +330,13 @@ def _counted(tx: Tx, statement: Select[Any], cap: int) -> int:
     return int(tx.scalar(select(func.count()).select_from(statement.limit(cap + 1).subquery())))
 
 
-def _experiments(tx: Tx, question: _Question) -> tuple[str, ...] | None:
-    """The experiments of the scope; None if a project has too many to ask one by one."""
+def _serials(tx: Tx, question: _Question) -> tuple[int, ...] | None:
+    """Of the experiments of the scope; None if there are too many, none where no index by experiment is of use."""
+    if not question.terms and all(order.entity == "attribute" for order in question.orders[:1]):
+        return ()
+    mine = select(experiment.c.serial).where(experiment.c.project_id == question.project_id)
     if question.experiment_ids is not None:
-        return question.experiment_ids
-    mine = select(experiment.c.id).where(experiment.c.project_id == question.project_id)
-    found = tuple(row.id for row in tx.all(mine.order_by(experiment.c.id).limit(MAX_EXPERIMENTS + 1)))
+        mine = mine.where(experiment.c.id.in_(question.experiment_ids))
+        return tuple(row.serial for row in tx.all(mine.order_by(experiment.c.serial).limit(len(question.experiment_ids) + 1)))
+    found = tuple(row.serial for row in tx.all(mine.order_by(experiment.c.serial).limit(MAX_EXPERIMENTS + 1)))
     return found if len(found) <= MAX_EXPERIMENTS else None

@@ -45,8 +45,8 @@ _PARENT = [
 def sweeps_page(tx: Tx, project_id: str, *, limit: int, offset: int) -> SweepPage:
     """Newest first. limit: at most 1,000."""
     # By experiment, so that the index of tags leads from the key to the runs.
-    mine = select(experiment.c.id).where(experiment.c.project_id == project_id, experiment.c.deleted_at.is_(None))
-    marked = and_(tag.c.run_id == run.c.id, tag.c.key == SPEC_TAG, tag.c.experiment_id.in_(mine))
+    mine = select(experiment.c.serial).where(experiment.c.project_id == project_id, experiment.c.deleted_at.is_(None))
+    marked = and_(tag.c.run_id == run.c.id, tag.c.key == SPEC_TAG, tag.c.experiment_serial.in_(mine))
     alive = [run.c.project_id == project_id, run.c.deleted_at.is_(None)]
     statement = select(*_PARENT, tag.c.value.label("spec")).select_from(tag).join(run, marked)
     statement = statement.join(experiment, experiment.c.id == run.c.experiment_id).where(*alive)

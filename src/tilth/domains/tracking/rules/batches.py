@@ -106,7 +106,7 @@ def _check_text(what: str, value: str, most: int) -> None:
 
 
 def number_of(value: MetricValue) -> float | None:
-    """The float behind a wire value; None for NaN, which is stored as NULL beside is_nan."""
+    """The float behind a wire value; None for NaN, which is stored as NULL."""
     number = float(value)
     return None if math.isnan(number) else number
 
@@ -134,15 +134,20 @@ def is_later(new: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
 def fold_latest(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     """Two rows of `metric_last` for one metric become one: the later value, least and greatest of both, counts added.
 
-    min, max: None where every point was NaN. Associative and, but for exact ties, commutative.
+    min, max: None where the value itself is it, or every point was NaN. Associative and, but for exact ties, commutative.
     """
     later = new if is_later(new, old) else old
     return {
         **later,
-        "min": _least(old["min"], new["min"]),
-        "max": _greatest(old["max"], new["max"]),
+        "min": _least(_stored(old, "min"), _stored(new, "min")),
+        "max": _greatest(_stored(old, "max"), _stored(new, "max")),
         "count": old["count"] + new["count"],
     }
+
+
+def _stored(row: Mapping[str, Any], column: str) -> float | None:
+    value: float | None = row["value"] if row[column] is None else row[column]
+    return value
 
 
 def _least(a: float | None, b: float | None) -> float | None:
