@@ -224,7 +224,7 @@ def meets(run: Sample, term: Condition) -> bool:
     match term.entity:
         case "metric":
             value = run.metrics.get(term.key)
-            return value is not None and not math.isnan(value) and compared(value, term)
+            return value is not None and compared(value, term)
         case "param" | "tag":
             return text_meets((run.params if term.entity == "param" else run.tags).get(term.key), term)
         case "dataset":

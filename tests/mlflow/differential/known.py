@@ -48,7 +48,6 @@ KNOWN: tuple[tuple[str, str, str], ...] = (
     ("search.filters_on_attributes", "   ", "a blank filter asks for nothing in particular"),
     ("search.orders", "['nothing']", WORDS),
     ("search.orders", "['metrics.']", NAMES),
-    ("search.orders_with_nan_and_infinity", "metrics.m != 1", NOT_A_NUMBER),
     ("search.pages", "token *", TOKENS),
     ("logged.logged_models_in_no_place", "unknown run", THERE),
     ("logged.tags_of_logged_models", "remove x/y*", "a key with a slash can be removed, too"),

@@ -116,8 +116,8 @@ def _stretch(kind: str, condition: Condition, serials: Sequence[int]) -> Select[
         wanted.append(table.c.key == condition.key)
     match kind:
         case "metric":
-            wanted += [metric_last.c.value.is_not(None)]
-            wanted += [_numbers(metric_last.c.value, condition)] if condition.operator != "!=" else []
+            if condition.operator != "!=":
+                wanted += [metric_last.c.value.is_not(None), _numbers(metric_last.c.value, condition)]
         case "param" if condition.number is not None:
             if condition.operator == "=" and not isfinite(condition.number):
                 # Numbers of params are finite: this one can only be the text itself.
@@ -175,7 +175,9 @@ def _carried(table: Any, condition: Condition, met: ColumnElement[bool], apart: 
 
 
 def _metric(condition: Condition, apart: bool) -> ColumnElement[bool]:
-    met = and_(metric_last.c.value.is_not(None), _numbers(metric_last.c.value, condition))
+    value, met = metric_last.c.value, _numbers(metric_last.c.value, condition)
+    # NULL is NaN: it differs from every number and compares with none.
+    met = or_(value.is_(None), met) if condition.operator == "!=" else and_(value.is_not(None), met)
     return _carried(metric_last, condition, met, apart)
 
 
