@@ -325,6 +325,18 @@ def test_a_reader_of_another_project_sees_nothing_of_this_one(installation, clie
         assert "secret-run" not in answer.text
 
 
+def test_search_finds_an_experiment_and_leads_to_its_runs(client):
+    client.post("/api/v1/p/default/runs", json={"name": "one", "experiment": "Fares of June"})
+    client.post("/api/v1/p/default/runs", json={"name": "two", "experiment": "other"})
+    found = re.search(
+        r'href="(/p/default/runs\?experiment=[0-9a-f]{32})">Fares of June<', client.get("/p/default/search?q=fares").text
+    )
+    assert found is not None
+    runs = client.get(found[1]).text
+    assert ">one<" in runs
+    assert ">two<" not in runs
+
+
 def test_the_audit_log_is_filtered_by_words(client):
     client.post("/settings/projects", data={"name": "churn"})
     client.post("/p/default/settings/description", data={"description": "flights"})

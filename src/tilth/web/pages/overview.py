@@ -15,11 +15,12 @@ from tilth.domains.identity import queries as identity
 from tilth.domains.models import queries as models
 from tilth.domains.serving import queries as serving
 from tilth.domains.tracking import queries as tracking
+from tilth.domains.tracking.queries.experiment_search import experiments_with
 from tilth.domains.tracking.rules.filters import Condition
 from tilth.guard import AccessTo, Permission, get
 from tilth.web.commands import shown_command
 from tilth.web.first_steps import all_steps, connect
-from tilth.web.formatting import count, counted, milliseconds, number, part
+from tilth.web.formatting import count, counted, date, milliseconds, number, part
 from tilth.web.metric_names import ranked
 from tilth.web.pages.deployments import BUDGET_MS, surroundings
 from tilth.web.pages.frame import Asked, curl, project_url, shell
@@ -225,11 +226,17 @@ async def search_page(request: Asked, access: AccessTo[None]) -> Response[str]:
     def ask(tx: Tx) -> list[Group]:
         base = project_url(project.name)
         runs = tracking.runs_page(tx, project.id, terms=(Condition("attribute", "name", "~", words),), limit=HITS)
+        experiments = experiments_with(tx, project.id, words, HITS)
         known = models.models_page(tx, project.id, search=words, limit=HITS)
         served = [d for d in serving.deployment_page(tx, around, limit=1000).deployments if words.lower() in d.name.lower()]
         groups = [
             Group(
                 "Runs", runs.total_text, [Hit(run.name, f"{base}/runs/{run.id}", run.status, run.experiment) for run in runs.runs]
+            ),
+            Group(
+                "Experiments",
+                count(len(experiments)),
+                [Hit(each.name, f"{base}/runs?experiment={each.id}", "", date(each.created)) for each in experiments],
             ),
             Group(
                 "Models",

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from sqlalchemy import bindparam, exists, not_, select
 
-from tilth.backends.sql import Hot, Row, Tx, compared, hot
+from tilth.backends.sql import Hot, Row, Tx, compared, contains, hot
 from tilth.domains.tracking.rules.experiment_filters import ExperimentOrder, ExperimentTerm
 from tilth.domains.tracking.tables import experiment, experiment_tag
 
@@ -26,6 +26,12 @@ _NUMBERED: Hot = hot(
 def experiment_numbered(tx: Tx, project_id: str, number: int) -> Row | None:
     """id, number, name, created, updated, deleted_at; also of a deleted one."""
     return tx.one(_NUMBERED, project_id=project_id, number=number)
+
+
+def experiments_with(tx: Tx, project_id: str, part: str, limit: int) -> list[Row]:
+    """Columns as of `experiment_numbered`: those with `part` in the name, case ignored, newest first; none that is deleted."""
+    named = (experiment.c.project_id == project_id, experiment.c.deleted_at.is_(None), contains(experiment.c.name, part))
+    return tx.all(select(*_COLUMNS).where(*named).order_by(experiment.c.number.desc()).limit(limit))
 
 
 def experiments_page(
