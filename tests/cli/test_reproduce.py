@@ -428,7 +428,7 @@ def test_the_packages_of_the_run_are_installed_and_options_among_them_are_not(ti
     (repository / "dig.py").write_text("import plough, sys; sys.exit(plough.depth)\n")
     git(repository, "add", "dig.py")
     git(repository, "commit", "--quiet", "-m", "dig")
-    wheels = {"UV_FIND_LINKS": str(tmp_path), "UV_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path), "PIP_NO_INDEX": "1"}
+    wheels = {"UV_FIND_LINKS": str(tmp_path), "UV_OFFLINE": "1", "PIP_FIND_LINKS": str(tmp_path), "PIP_NO_INDEX": "1"}
     listed = b"plough==1.2.0\n--index-url https://example.org/evil\n# inhouse==3 was installed from a folder of that machine\n"
     files = {"environment/packages.txt": listed}
     version = ".".join(map(str, sys.version_info[:3]))
