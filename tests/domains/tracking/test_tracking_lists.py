@@ -62,7 +62,7 @@ def names(db: Database) -> Callable[..., list[str]]:
         ("", ["red-oak", "old-elm", "wet-fern"]),
         ("auc>0.8", ["red-oak"]),
         ("metrics.auc>=0.7", ["red-oak", "old-elm"]),
-        ("metrics.auc!=0.9", ["old-elm"]),
+        ("metrics.auc!=0.9", ["old-elm", "wet-fern"]),
         ("metrics.auc<inf", ["red-oak", "old-elm"]),
         ("loss>1e300", ["old-elm"]),
         ("loss=inf", ["old-elm"]),
