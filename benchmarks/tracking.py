@@ -1,4 +1,4 @@
-"""What a training script waits for, asked through MLflow's protocol of a stock `mlflow server --workers 1` and of ours, both on SQLite.
+"""What a training script waits for, through MLflow's protocol: stock `mlflow server --workers 1` on SQLite and ours on both databases.
 
 One client makes runs, logs metrics, reads runs; ten clients log at once; batches of 1,000 points; the history of 100,000 points; a file
 of 100 MB up and down, with the memory that the server grows by meanwhile.
@@ -18,7 +18,7 @@ from time import perf_counter
 from benchmarks.clients import Connection, Next, many_clients, median, request
 from benchmarks.figures import Figure, run_script
 from benchmarks.mlflow_calls import Server
-from benchmarks.processes import folder, mlflow_server, tilth_up, weigh
+from benchmarks.processes import folder, mlflow_server, postgres, tilth_up, weigh
 
 START = 1_700_000_000_000
 CLIENTS = 10
@@ -41,9 +41,16 @@ def measure(quick: bool) -> list[Figure]:
     with folder() as place:
         with tilth_up(place / "home") as running:
             ours = measured(Server("tilth", running.url, running.pid, running.token), counts, place)
+        with postgres(place / "pg") as address, tilth_up(place / "home-pg", TILTH_DATABASE_URL=address) as running:
+            on_postgres = measured(Server("tilth", running.url, running.pid, running.token), counts, place)
         with mlflow_server(place, "--workers", "1") as peer:
             theirs = measured(Server("mlflow", peer.url, peer.pid), counts, place)
-    return [figure(what, ours[what], theirs[what]) for what in ours]
+    beside = [
+        Figure(what, UNITS[what][0], on_postgres[what], None, "", None, UNITS[what][0].endswith("/s"), "PostgreSQL")
+        for what in on_postgres
+        if what not in ("a file up", "a file down", "memory while a file goes up and down")
+    ]
+    return [figure(what, ours[what], theirs[what]) for what in ours] + beside
 
 
 def figure(what: str, ours: float, theirs: float) -> Figure:
