@@ -25,7 +25,7 @@ _HEAD = hot(
 )
 _INSERT = hot(insert(audit_event))
 _CHAIN_PAGE = hot(
-    select(*[audit_event.c[name] for name in ("position", *HASHED, "previous", "hash")])
+    select(*[audit_event.c[name] for name in ("previous", "position", *HASHED, "hash")])
     .where(audit_event.c.position > bindparam("after"))
     .order_by(audit_event.c.position)
     .limit(PAGE_ROWS)
@@ -156,4 +156,4 @@ def pages(read: Any) -> Iterator[ChainRow]:
     after = 0
     while rows := read(lambda tx, after=after: chain_page_across_projects(tx, after)):
         yield from rows
-        after = rows[-1][0]
+        after = rows[-1].position

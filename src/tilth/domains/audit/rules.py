@@ -15,16 +15,21 @@ from tilth.domains.audit.types import GENESIS, Broken, Checkpoint, Intact, Verdi
 
 _encode = msgspec.json.Encoder().encode
 
-ChainRow = Iterable[Any]
-"""One sealed row exactly as it is stored: its position, the hashed columns (the id is the first of them), `previous` and `hash`.
+ChainRow = Sequence[Any]
+"""One sealed row as it is stored: `previous`, its position, the hashed columns (the id is the first of them), `hash`.
 
-A million rows are walked in seconds only if none is taken apart more than once: hence a plain row and no class.
+All but the last stand as `row_hash` takes them. A million rows are walked in seconds only if none is taken apart: hence a plain row and
+no class.
 """
 
 
 def row_hash(previous: str, position: int, fields: Sequence[str | int | None]) -> str:
     """SHA-256 of the JSON list [previous, position, *fields], 64 hexadecimal digits. Lists of text and whole numbers have one spelling."""
-    return hashlib.sha256(_encode([previous, position, *fields])).hexdigest()
+    return _hash_of([previous, position, *fields])
+
+
+def _hash_of(hashed: Sequence[Any]) -> str:
+    return hashlib.sha256(_encode(hashed)).hexdigest()
 
 
 def verify(rows: Iterable[ChainRow], checkpoints: Sequence[Checkpoint]) -> Verdict:
@@ -34,18 +39,18 @@ def verify(rows: Iterable[ChainRow], checkpoints: Sequence[Checkpoint]) -> Verdi
     """
     due = {checkpoint.position: checkpoint for checkpoint in checkpoints}
     head, count = GENESIS, 0
-    for position, *fields, previous, stored in rows:
+    for row in rows:
         count += 1
-        if position != count:
-            return Broken(count, None, f"row {count} is missing: the next one present is {position}")
-        if previous != head:
-            return Broken(count, fields[0], "its `previous` is not the hash of the row before it")
-        head = row_hash(head, position, fields)
-        if stored != head:
-            return Broken(count, fields[0], "its fields do not have the hash that was stored when it was written")
+        if row[1] != count:
+            return Broken(count, None, f"row {count} is missing: the next one present is {row[1]}")
+        if row[0] != head:
+            return Broken(count, row[2], "its `previous` is not the hash of the row before it")
+        head = _hash_of(row[:-1])
+        if row[-1] != head:
+            return Broken(count, row[2], "its fields do not have the hash that was stored when it was written")
         checkpoint = due.pop(count, None)
         if checkpoint is not None and checkpoint.hash != head:
-            return Broken(count, fields[0], "a signed checkpoint names another hash: the chain was rewritten")
+            return Broken(count, row[2], "a signed checkpoint names another hash: the chain was rewritten")
     if due:
         missing = min(due)
         return Broken(
