@@ -8,7 +8,7 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import IO, Any
 
 import click
@@ -71,19 +71,22 @@ class ProgramTrials:
             child = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
         except OSError as error:
             return False, 127, f"{command[0]}: {error.strerror}"
-        seen = -1
-        try:
+        with ExitStack() as undo:
+            undo.callback(end_run, self._api, run_id, 128 + 2, "the sweep was interrupted")
+            undo.callback(_ended, child)
             with kept_alive(self._api, run_id):
-                while True:
-                    with suppress(subprocess.TimeoutExpired):
-                        return False, *exit_of(child.wait(LOOK_EVERY_S))
-                    stop, seen = self._worth_stopping(number, run_id, seen, judge)
-                    if stop or self._board.stop_wanted.is_set():
-                        return True, *exit_of(_ended(child))
-        except BaseException:
-            _ended(child)
-            end_run(self._api, run_id, 128 + 2, "the sweep was interrupted")
-            raise
+                outcome = self._watched(child, number, run_id, judge)
+            undo.pop_all()
+        return outcome
+
+    def _watched(self, child: subprocess.Popen[bytes], number: int, run_id: str, judge: Judge) -> tuple[bool, int, str]:
+        seen = -1
+        while True:
+            with suppress(subprocess.TimeoutExpired):
+                return False, *exit_of(child.wait(LOOK_EVERY_S))
+            stop, seen = self._worth_stopping(number, run_id, seen, judge)
+            if stop or self._board.stop_wanted.is_set():
+                return True, *exit_of(_ended(child))
 
     def _worth_stopping(self, number: int, run_id: str, seen: int, judge: Judge) -> tuple[bool, int]:
         """(whether the trial shall stop, the last step that was looked at)."""

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -62,14 +62,13 @@ def note(folder: Path, prepared: Prepared) -> None:
 def arriving(target: Path) -> Iterator[IO[bytes]]:
     """A file that takes the place of `target` once the block has ended well. Its name is new: a commit may hold links of any name."""
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name[:40]}.", dir=target.parent)
-    try:
+    with ExitStack() as undo:
+        undo.callback(os.unlink, name)
         with os.fdopen(descriptor, "wb") as stream:
             yield stream
         os.chmod(name, 0o644)
         os.replace(name, target)
-    except BaseException:
-        os.unlink(name)
-        raise
+        undo.pop_all()
 
 
 @contextmanager
@@ -81,14 +80,12 @@ def preparing(folder: Path) -> Iterator[Path]:
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = folder.with_name(f".{folder.name}.preparing")
     partial.mkdir(exist_ok=True)
-    with held(partial):
+    with held(partial), ExitStack() as undo:
         _empty(partial)
-        try:
-            yield partial
-            os.rename(partial, folder)
-        except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise
+        undo.callback(shutil.rmtree, partial, ignore_errors=True)
+        yield partial
+        os.rename(partial, folder)
+        undo.pop_all()
 
 
 @contextmanager

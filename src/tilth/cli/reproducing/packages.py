@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -64,13 +65,13 @@ def python_of(folder: Path) -> Path:
 def make_environment(folder: Path, version: str, packages: Packages) -> tuple[str, list[str]]:
     """(Python version that was taken, what a person should know). Raises EnvironmentFailed; then nothing of it is left."""
     shutil.rmtree(folder / FOLDER, ignore_errors=True)
-    try:
+    with ExitStack() as undo:
+        undo.callback(shutil.rmtree, folder / FOLDER, ignore_errors=True)
         taken = _with_uv(folder, version) if uv() else _with_venv(folder, version)
         told = [] if taken == version else [f"the run had Python {version or 'of an unknown version'}; this has {taken}"]
-        return taken, told + _install(folder, packages)
-    except BaseException:
-        shutil.rmtree(folder / FOLDER, ignore_errors=True)
-        raise
+        told += _install(folder, packages)
+        undo.pop_all()
+    return taken, told
 
 
 def _with_uv(folder: Path, version: str) -> str:

@@ -126,16 +126,16 @@ class Loop:
 
 def run_to_the_end(board: Board, loop: Loop) -> SweepState:
     """The loop, and the board closed however it ends."""
+    state: SweepState = "failed"
+    reason = ""
     try:
         state = loop.run()
     except KeyboardInterrupt:
-        board.close("stopped")
+        state = "stopped"
         raise
     except TilthError as error:
-        board.close("failed", str(error))
+        reason = str(error)
         raise
-    except BaseException:
-        board.close("failed")
-        raise
-    board.close(state)
+    finally:
+        board.close(state, reason)
     return state
