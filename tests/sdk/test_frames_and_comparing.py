@@ -14,6 +14,7 @@ import pytest
 import tilth
 from tilth.sdk.differences import NothingToCompare, compared, package_versions
 from tilth.sdk.frames import columns_of
+from tilth.sdk.listing import MAX_PAGE
 
 
 @pytest.fixture
@@ -51,10 +52,15 @@ def test_runs_become_frames_with_a_row_each(three: list[tilth.Run]) -> None:
     assert table["metrics.late"].isna().tolist() == [True, True, True]
 
 
-def test_pages_are_followed(three: list[tilth.Run], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tilth.sdk.listing.MAX_PAGE", 1)
-    assert len(tilth.runs(experiment="frames", limit=10)) == 3
-    assert len(tilth.runs(experiment="frames", limit=2)) == 2
+def test_pages_are_followed(live: Any) -> None:
+    api, there = f"{live.url}/api/v1/p/default", MAX_PAGE + 2
+    with httpx.Client(headers={"authorization": f"Bearer {live.token}"}) as client:
+        experiment = client.post(f"{api}/experiments", json={"name": "many"}).json()["id"]
+        for _ in range(there):
+            client.post(f"{api}/runs", json={"experiment_id": experiment}).raise_for_status()
+        assert len(tilth.runs(experiment="many", limit=2 * MAX_PAGE)) == there
+        assert len(tilth.runs(experiment="many", limit=there - 1)) == there - 1
+        client.delete(f"{api}/experiments/{experiment}").raise_for_status()
 
 
 def test_a_curve_is_a_frame_too(three: list[tilth.Run]) -> None:

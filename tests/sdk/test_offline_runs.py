@@ -112,10 +112,7 @@ def test_a_run_begins_without_its_server_and_catches_up_by_itself(
     assert journal_reading.journals(journal_root) == []
 
 
-def test_a_server_that_goes_away_costs_no_value_and_doubles_none(
-    brittle: Any, read: Read, journal_root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tilth.sdk.active.AWAY_AFTER_S", 0.2)
+def test_a_server_that_goes_away_costs_no_value_and_doubles_none(brittle: Any, read: Read, journal_root: Path) -> None:
     run = tilth.run()
     for step in range(100):
         run.log(loss=step)
