@@ -77,7 +77,7 @@ def test_a_role_that_is_too_low_is_told_which_one_is_needed(tilth_server: Server
 
 
 def test_a_stranger_meets_no_project_at_all(tilth_server: Server, client: httpx.Client) -> None:
-    stranger = {"authorization": f"Bearer {token(client, 'stranger', '')}"}
+    stranger = {"authorization": f"Bearer {token(client, 'uninvited', '')}"}
     foreign = said(httpx.get(f"{tilth_server.url}{RUNS}", headers=stranger), 404)
     none = said(httpx.get(f"{tilth_server.url}/api/v1/p/defaulx/runs", headers=stranger), 404)
     assert foreign.replace("default", "") == none.replace("defaulx", "")
