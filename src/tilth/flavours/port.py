@@ -21,6 +21,11 @@ Outputs = NDArray[np.float64]
 """Shape (rows,) for one output column, (rows, outputs) for several."""
 
 
+Arrays = Mapping[str, NDArray[Any]]
+"""Inputs or outputs by name, where the signature is `named`; the first axis of each is the rows. Tensors have the signature's types.
+Columns are 1-d: float64, int64 or bool, and objects (`str` or None) for text."""
+
+
 class UnknownFlavour(Invalid):
     """No adapter knows this kind of model."""
 
@@ -43,6 +48,14 @@ class Predictor(Protocol):
     engine: str
 
     def predict(self, rows: Rows) -> Outputs: ...
+
+
+class ArrayPredictor(Protocol):
+    """A loaded model whose signature is `named`. Thread-safe for concurrent `predict_arrays`."""
+
+    engine: str
+
+    def predict_arrays(self, arrays: Arrays) -> Arrays: ...
 
 
 class Flavour(Protocol):

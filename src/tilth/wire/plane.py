@@ -94,11 +94,31 @@ class VersionStatus(msgspec.Struct, frozen=True):
     error: str = ""
 
 
+class VersionTally(msgspec.Struct, frozen=True):
+    """What one worker counted of one version since its own start (`WorkerStatus.started`); a restarted worker begins anew at 0.
+
+    Counts only grow while the worker lives: what happened within a window is the difference of two readings. errors: answers that
+    the server or the model is to blame for (5xx, late ones and full queues too); refused: those that the caller is (4xx).
+    latency_buckets: per bucket of LATENCY_BOUNDS_US. scores: count per bucket of wire.scores.SCORE_BOUNDS, buckets without any left out;
+    missing_scores: answers without a finite number.
+    """
+
+    key: str
+    requests: int = 0
+    rows: int = 0
+    errors: int = 0
+    refused: int = 0
+    latency_buckets: tuple[int, ...] = ()
+    scores: dict[int, int] = {}
+    missing_scores: int = 0
+
+
 class DeploymentStatus(msgspec.Struct, frozen=True):
     """What one worker knows of one deployment.
 
     acknowledged: the generation it serves (0: none yet). failed_generation and error: the newest one it refused.
     latency_buckets: counts since the worker's start per bucket of LATENCY_BOUNDS_US; window_buckets: the same over the last 60 s.
+    tallies: of each version that answered anything.
     """
 
     id: str
@@ -113,6 +133,7 @@ class DeploymentStatus(msgspec.Struct, frozen=True):
     window_buckets: tuple[int, ...] = ()
     window_s: float = 60.0
     log_failures: int = 0
+    tallies: tuple[VersionTally, ...] = ()
 
 
 class WorkerStatus(msgspec.Struct, frozen=True):

@@ -18,7 +18,7 @@ from tilth.core.names import check_slug
 from tilth.domains.models import queries as models
 from tilth.domains.models.types import UnknownModel, UnknownVersion
 from tilth.domains.serving import actions, queries
-from tilth.domains.serving.api import read_statuses
+from tilth.domains.serving.api.deployments import read_statuses
 from tilth.domains.serving.queries import Surroundings
 from tilth.domains.serving.rules.liveness import merge, percentile_ms
 from tilth.guard import Access, AccessTo, Permission, get, post

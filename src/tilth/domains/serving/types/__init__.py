@@ -1,0 +1,31 @@
+"""Values, events and errors of deployments and of what belongs to them. Pure."""
+
+from tilth.domains.serving.types.deployments import (
+    PLANE_TOPIC,
+    WHOLE,
+    Cause,
+    Deployment,
+    DeploymentChanged,
+    Generation,
+    NothingToRollBack,
+    NotServable,
+    Route,
+    TwoTargets,
+    UnknownDeployment,
+    UnknownGeneration,
+)
+
+__all__ = [
+    "PLANE_TOPIC",
+    "WHOLE",
+    "Cause",
+    "Deployment",
+    "DeploymentChanged",
+    "Generation",
+    "NotServable",
+    "NothingToRollBack",
+    "Route",
+    "TwoTargets",
+    "UnknownDeployment",
+    "UnknownGeneration",
+]
