@@ -40,7 +40,10 @@ class CompiledEngine(msgspec.Struct, frozen=True):
 
 
 class ModelDocument(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Everything the model server needs to load the folder and to check requests against it."""
+    """Everything the model server needs to load the folder and to check requests against it.
+
+    isolated: loading or predicting may run code that came with the model: only a process of its own may do either.
+    """
 
     flavour: str
     signature: Signature
@@ -52,3 +55,4 @@ class ModelDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     compiled: tuple[CompiledEngine, ...] = ()
     not_compiled: str = ""
     detail: dict[str, Any] = {}
+    isolated: bool = False
