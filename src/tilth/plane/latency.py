@@ -1,9 +1,13 @@
-"""Counts of one deployment in one worker: requests, rows, errors and a latency histogram, whole life and last minute."""
+"""Counts of one deployment in one worker: requests, rows, errors and a latency histogram, whole life and last minute.
+
+And of each of its versions, from which rollouts and A/B tests are judged: `plane.counting`.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_left
 
+from tilth.plane.counting import VersionCounts
 from tilth.wire.plane import LATENCY_BOUNDS_US
 
 BUCKET_COUNT = len(LATENCY_BOUNDS_US) + 1
@@ -18,7 +22,18 @@ class Tally:
     `observe` is on the hot path: one bisection and two increments.
     """
 
-    __slots__ = ("_slot", "_slots", "buckets", "errors", "large_pending", "log_failures", "queued_rows", "requests", "rows")
+    __slots__ = (
+        "_slot",
+        "_slots",
+        "buckets",
+        "errors",
+        "large_pending",
+        "log_failures",
+        "queued_rows",
+        "requests",
+        "rows",
+        "versions",
+    )
 
     def __init__(self) -> None:
         self.requests = 0
@@ -28,14 +43,23 @@ class Tally:
         self.queued_rows = 0
         self.large_pending = 0
         self.buckets = [0] * BUCKET_COUNT
+        self.versions: dict[str, VersionCounts] = {}
         self._slots = [[0] * BUCKET_COUNT for _ in range(SLOTS)]
         self._slot = 0
 
-    def observe(self, seconds: float, now: float) -> None:
-        """seconds: from the request's last byte to its answer; now: core.clock.perf()."""
+    def observe(self, seconds: float, now: float) -> int:
+        """seconds: from the request's last byte to its answer; now: core.clock.perf(). Returns the bucket."""
         bucket = bisect_left(LATENCY_BOUNDS_US, seconds * 1e6)
         self.buckets[bucket] += 1
         self._present(now)[bucket] += 1
+        return bucket
+
+    def of(self, version: str) -> VersionCounts:
+        """version: its key."""
+        counts = self.versions.get(version)
+        if counts is None:
+            counts = self.versions[version] = VersionCounts(BUCKET_COUNT)
+        return counts
 
     def window(self, now: float) -> tuple[int, ...]:
         """Counts per bucket over the last 55 to 60 s."""

@@ -89,4 +89,5 @@ def _deployment(place: Place, follower: Follower) -> DeploymentStatus:
         window_buckets=tally.window(clock.perf()),
         window_s=WINDOW_S,
         log_failures=tally.log_failures,
+        tallies=tuple(counts.present(key) for key, counts in tally.versions.items()),
     )
