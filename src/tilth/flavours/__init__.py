@@ -1,6 +1,8 @@
 """Adapters to the frameworks that models come from. Importing this package imports none of them."""
 
 from tilth.flavours.port import (
+    ArrayPredictor,
+    Arrays,
     CannotCompile,
     Compiled,
     Compiler,
@@ -13,13 +15,16 @@ from tilth.flavours.port import (
     UnusableExample,
 )
 from tilth.flavours.registry import flavour_for, flavour_named
-from tilth.flavours.saving import FallbackPredictor, load_predictor, save_model
+from tilth.flavours.saving import FallbackArrayPredictor, FallbackPredictor, load_predictor, save_model
 
 __all__ = [
+    "ArrayPredictor",
+    "Arrays",
     "CannotCompile",
     "Compiled",
     "Compiler",
     "EngineUnusable",
+    "FallbackArrayPredictor",
     "FallbackPredictor",
     "Flavour",
     "Outputs",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,7 @@ class Predictor(Protocol):
     def predict(self, rows: Rows) -> Outputs: ...
 
 
+@runtime_checkable
 class ArrayPredictor(Protocol):
     """A loaded model whose signature is `named`. Thread-safe for concurrent `predict_arrays`."""
 
@@ -87,16 +88,19 @@ class Flavour(Protocol):
         """
         ...
 
-    def encode(self, example: Any, signature: Signature) -> Rows:
-        """The rows of a DataFrame or array in the form that `Predictor.predict` takes."""
+    def encode(self, example: Any, signature: Signature) -> Rows | Arrays:
+        """The rows of a DataFrame or array in the form that the predictor takes: arrays by name where the signature is `named`."""
         ...
 
     def save(self, model: Any, folder: Path, *, signature: Signature, example: Any, method: PredictMethod) -> ModelDocument:
         """Writes an MLflow-compatible model directory including `tilth.json` into the empty `folder`, returns the document."""
         ...
 
-    def load(self, folder: Path, document: ModelDocument) -> Predictor:
-        """The framework's own engine. May run code from the folder (pickle): never call it in the control process."""
+    def load(self, folder: Path, document: ModelDocument) -> Predictor | ArrayPredictor:
+        """The framework's own engine, an ArrayPredictor where the signature is `named`.
+
+        May run code from the folder (pickle): never call it in the control process.
+        """
         ...
 
 
@@ -121,6 +125,6 @@ class Compiler(Protocol):
         """Writes one file below `folder`. Raises CannotCompile."""
         ...
 
-    def load(self, path: Path, detail: Mapping[str, Any], outputs: int) -> Predictor:
+    def load(self, path: Path, detail: Mapping[str, Any], outputs: int) -> Predictor | ArrayPredictor:
         """path: the file that `compile` wrote; outputs: columns of the signature. Raises EngineUnusable."""
         ...

@@ -10,13 +10,16 @@ import msgspec
 import numpy as np
 
 from tilth.flavours.parity import compare, make_rows
-from tilth.flavours.port import CannotCompile, Compiled, Compiler, EngineUnusable, Predictor, Rows
+from tilth.flavours.port import ArrayPredictor, Arrays, CannotCompile, Compiled, Compiler, EngineUnusable, Predictor, Rows
 from tilth.flavours.registry import COMPILERS, compiler_named, flavour_for, flavour_named
 from tilth.wire.models import DOCUMENT_NAME, CompiledEngine, ModelDocument, Parity, PredictMethod
 from tilth.wire.signature import Unseen
 
 MOST_SEEDS = 2000
 """Rows of the example, and of check_rows, that the gate looks at: somebody passes the whole training set."""
+
+
+NAMED_NOT_COMPILED = "the model takes arrays by name, and the compiled engines take one table of numbers"
 
 
 class FallbackPredictor:
@@ -26,6 +29,15 @@ class FallbackPredictor:
         self.engine = predictor.engine
         self.reason = reason
         self.predict = predictor.predict
+
+
+class FallbackArrayPredictor:
+    """The same for a model that takes arrays by name."""
+
+    def __init__(self, predictor: ArrayPredictor, reason: str) -> None:
+        self.engine = predictor.engine
+        self.reason = reason
+        self.predict_arrays = predictor.predict_arrays
 
 
 def save_model(
@@ -43,6 +55,7 @@ def save_model(
 
     example: a DataFrame or 2-d array of at least one row, with the columns and types of training; its first rows are kept.
     check_rows: more rows of that kind for the gate. A model that does not compile is saved all the same; `not_compiled` says why.
+    A model whose signature is `named` is read back and answers its example once, and is not compiled.
     Raises UnknownFlavour, UnusableExample.
     """
     flavour = flavour_for(model)
@@ -50,21 +63,26 @@ def save_model(
     signature = flavour.signature(model, example, method, categories=categories, unseen=unseen)
     folder.mkdir(parents=True, exist_ok=True)
     document = flavour.save(model, folder, signature=signature, example=example, method=method)
-    seeds = flavour.encode(example[:MOST_SEEDS], signature)
-    if check_rows is not None:
-        seeds = np.vstack([seeds, flavour.encode(check_rows[:MOST_SEEDS], signature)])
     # The reference is what was saved, read back: the gate then also proves that the folder loads.
     reference = flavour.load(folder, document)
-    document = _with_compiled(model, folder, document, reference, seeds, compilers)
+    if isinstance(reference, ArrayPredictor):
+        arrays = _arrays(flavour.encode(example, signature))
+        reference.predict_arrays({name: array[:MOST_SEEDS] for name, array in arrays.items()})
+        document = msgspec.structs.replace(document, not_compiled=document.not_compiled or NAMED_NOT_COMPILED)
+    else:
+        seeds = _rows(flavour.encode(example[:MOST_SEEDS], signature))
+        if check_rows is not None:
+            seeds = np.vstack([seeds, _rows(flavour.encode(check_rows[:MOST_SEEDS], signature))])
+        document = _with_compiled(model, folder, document, reference, seeds, compilers)
     (folder / DOCUMENT_NAME).write_bytes(msgspec.json.format(msgspec.json.encode(document)))
     return document
 
 
-def load_predictor(folder: Path, document: ModelDocument) -> Predictor:
+def load_predictor(folder: Path, document: ModelDocument) -> Predictor | ArrayPredictor:
     """The compiled engine if it passed its gate and loads here, else the framework's own.
 
-    Where a compiled engine could not be loaded the answer is a FallbackPredictor with the reason. The framework's own engine may
-    run code from the folder (pickle): never call this in the control process.
+    Where a compiled engine could not be loaded the answer is a FallbackPredictor (FallbackArrayPredictor) with the reason.
+    The framework's own engine may run code from the folder (pickle): never call this in the control process.
     """
     reasons = []
     for compiled in document.compiled:
@@ -79,7 +97,21 @@ def load_predictor(folder: Path, document: ModelDocument) -> Predictor:
         except EngineUnusable as unusable:
             reasons.append(str(unusable))
     predictor = flavour_named(document.flavour).load(folder, document)
-    return FallbackPredictor(predictor, "; ".join(reasons)) if reasons else predictor
+    if not reasons:
+        return predictor
+    if isinstance(predictor, ArrayPredictor):
+        return FallbackArrayPredictor(predictor, "; ".join(reasons))
+    return FallbackPredictor(predictor, "; ".join(reasons))
+
+
+def _rows(encoded: Rows | Arrays) -> Rows:
+    assert isinstance(encoded, np.ndarray), "a signature of columns of numbers and categories encodes to one array"
+    return encoded
+
+
+def _arrays(encoded: Rows | Arrays) -> Arrays:
+    assert not isinstance(encoded, np.ndarray), "a signature of named arrays encodes to arrays by name"
+    return encoded
 
 
 def _with_compiled(
@@ -94,6 +126,8 @@ def _with_compiled(
             continue
         try:
             predictor = compiler.load(folder / compiled.path, compiled.detail, len(document.signature.outputs))
+            if isinstance(predictor, ArrayPredictor):
+                raise EngineUnusable("it takes arrays by name where the model takes one table of numbers")
             parity = _measure(document, reference, predictor, seeds, compiled)
             reason = parity.reason
         except EngineUnusable as unusable:

@@ -21,7 +21,7 @@ from tilth.core.hashing import FileEntry, Manifest
 from tilth.core.home import find_home
 from tilth.core.ids import Digest
 from tilth.core.names import check_artifact_path, check_name
-from tilth.flavours import Predictor
+from tilth.flavours import ArrayPredictor, Arrays, Predictor
 from tilth.sdk.connection import Connection, connection
 from tilth.sdk.current import current_run
 from tilth.sdk.references import ModelReference, parse_reference
@@ -69,12 +69,21 @@ class LoadedModel:
     id: str
     folder: Path
     document: ModelDocument
-    predictor: Predictor
+    predictor: Predictor | ArrayPredictor
 
-    def predict(self, data: Any) -> NDArray[np.float64]:
-        """data: a DataFrame or array with the columns of training. Returns shape (rows,), or (rows, outputs) for several outputs."""
-        flavour = flavours.flavour_named(self.document.flavour)
-        return self.predictor.predict(flavour.encode(data, self.document.signature))
+    def predict(self, data: Any) -> NDArray[np.float64] | Arrays:
+        """data: a DataFrame or array with the columns of training. Returns shape (rows,), or (rows, outputs) for several outputs.
+
+        A model of tensors or free text takes arrays by name, too, and returns its outputs by name.
+        """
+        encoded = flavours.flavour_named(self.document.flavour).encode(data, self.document.signature)
+        if isinstance(self.predictor, ArrayPredictor):
+            if isinstance(encoded, np.ndarray):
+                raise Damaged(f"model {self.id} takes arrays by name, and its signature says a table: log it again")
+            return self.predictor.predict_arrays(encoded)
+        if not isinstance(encoded, np.ndarray):
+            raise Damaged(f"model {self.id} takes a table, and its signature says arrays by name: log it again")
+        return self.predictor.predict(encoded)
 
 
 def log_model(
