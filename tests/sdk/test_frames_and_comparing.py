@@ -73,19 +73,19 @@ def test_a_curve_is_a_frame_too(three: list[tilth.Run]) -> None:
         assert still_open.history("loss").points[0][2] == 1.0
 
 
-def test_a_missing_library_is_named_with_its_extra() -> None:
+def test_a_missing_library_is_named_with_its_install_command() -> None:
     code = """
 import sys
-sys.modules["polars"] = None
+sys.modules["pandas"] = None
 from tilth.sdk.listing import RunList
 from tilth.core.errors import Invalid
 try:
-    RunList().polars()
+    RunList().pandas()
 except Invalid as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "clone[frames]" in done.stdout
+    assert "pip install pandas" in done.stdout
 
 
 def test_only_what_differs_is_shown(three: list[tilth.Run]) -> None:

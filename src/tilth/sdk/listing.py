@@ -25,7 +25,7 @@ class RunList(list[RunRow]):
         return [flat(row) for row in self]
 
     def polars(self) -> Any:
-        """A polars DataFrame. Raises FramesMissing."""
+        """A polars DataFrame."""
         return polars_frame(self.rows())
 
     def pandas(self) -> Any:
@@ -93,7 +93,7 @@ class History:
         return [{"step": step, "ts": ts, "value": value} for step, ts, value in self.points]
 
     def polars(self) -> Any:
-        """A polars DataFrame of step, ts, value. Raises FramesMissing."""
+        """A polars DataFrame of step, ts, value."""
         return polars_frame(self.rows())
 
     def pandas(self) -> Any:

@@ -18,7 +18,6 @@ from tilth.cli.checks.findings import Finding, broken, note, ok
 LEAST_PYTHON = (3, 11)
 EXTRAS = {
     "sklearn": "scikit-learn models",
-    "frames": "export, Parquet and polars frames",
     "sweep": "sampler optuna",
     "postgres": "PostgreSQL",
     "s3": "bytes in S3",

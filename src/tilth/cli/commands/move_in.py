@@ -59,10 +59,7 @@ def import_mlflow(caller: Caller, source: str, experiments: tuple[str, ...], roo
 @click.option("--dry-run", is_flag=True, help="Count what would come, and bring nothing.")
 @shared()
 def import_tilth(caller: Caller, folder: Path, experiments: tuple[str, ...], dry_run: bool) -> int:
-    """Bring in what `tilth export` wrote. Ids are kept unless another project has them.
-
-    Needs the extra `frames`; `tilth doctor` says how to install it.
-    """
+    """Bring in what `tilth export` wrote. Ids are kept unless another project has them."""
     return bring(caller, TilthFolder(folder), experiments, dry_run=dry_run)
 
 

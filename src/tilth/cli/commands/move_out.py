@@ -13,7 +13,6 @@ from tilth.cli.caller import Caller, shared
 from tilth.cli.client import Api
 from tilth.cli.moving.departure import Departure
 from tilth.cli.moving.export import export_project
-from tilth.cli.moving.tables import polars
 
 
 @click.command(
@@ -27,10 +26,9 @@ from tilth.cli.moving.tables import polars
 def export(caller: Caller, out: Path) -> int:
     """Write a project as Parquet tables, artifacts and MLflow model folders.
 
-    An export that was stopped goes on where it was. `tilth import tilth FOLDER` brings it back, here or elsewhere. Needs
-    the extra `frames`; `tilth doctor` says how to install it. Exit code 1 if something is not in it.
+    An export that was stopped goes on where it was. `tilth import tilth FOLDER` brings it back, here or elsewhere. Exit
+    code 1 if something is not in it.
     """
-    polars()
     columns = (TextColumn("exporting"), BarColumn(), TextColumn("{task.completed} runs"), TimeElapsedColumn())
     with (
         Api(caller.target(), timeout_s=300.0) as api,

@@ -1,4 +1,4 @@
-"""Parquet tables of an exported project: written in parts while reading goes on, read back row by row. Needs polars."""
+"""Parquet tables of an exported project: written in parts while reading goes on, read back row by row."""
 
 from __future__ import annotations
 
@@ -6,25 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tilth.core.errors import Unavailable
+import polars as pl
 
 PART_ROWS = 200_000
-
-
-class FramesMissing(Unavailable):
-    """polars is not installed."""
-
-    def __init__(self) -> None:
-        super().__init__("Parquet files need polars: install it with `pip install 'path/to/the/clone[frames]'`")
-
-
-def polars() -> Any:
-    """The library, which only moving out and in needs. Raises FramesMissing."""
-    try:
-        import polars as pl
-    except ImportError as error:
-        raise FramesMissing from error
-    return pl
+_KINDS = {"text": pl.String, "int": pl.Int64, "float": pl.Float64, "flag": pl.Boolean}
 
 
 class TableWriter:
@@ -39,9 +24,7 @@ class TableWriter:
         self.rows = 0
         self._waiting: list[tuple[Any, ...]] = []
         self._parts = 0
-        pl = polars()
-        kinds = {"text": pl.String, "int": pl.Int64, "float": pl.Float64, "flag": pl.Boolean}
-        self._schema = {column: kinds[kind] for column, kind in columns.items()}
+        self._schema = {column: _KINDS[kind] for column, kind in columns.items()}
 
     def add(self, row: Sequence[Any]) -> None:
         self._waiting.append(tuple(row))
@@ -54,7 +37,7 @@ class TableWriter:
             self._write()
 
     def _write(self) -> None:
-        frame = polars().DataFrame(self._waiting, schema=self._schema, orient="row")
+        frame = pl.DataFrame(self._waiting, schema=self._schema, orient="row")
         path = self.folder / f"part-{self._parts:05d}.parquet"
         partial = path.with_suffix(".partial")
         frame.write_parquet(partial, compression="zstd")
@@ -66,4 +49,4 @@ class TableWriter:
 def rows_of(folder: Path, name: str) -> Iterator[dict[str, Any]]:
     """Every row of a table, part after part; none where the table is not there."""
     for path in sorted((folder / f"{name}.parquet").glob("part-*.parquet")):
-        yield from polars().read_parquet(path).iter_rows(named=True)
+        yield from pl.read_parquet(path).iter_rows(named=True)

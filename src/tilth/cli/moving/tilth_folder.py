@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import polars as pl
 
 from tilth.cli.moving.export import FORMAT, FORMAT_VERSION, MANIFEST
 from tilth.cli.moving.folders import pieces_of
@@ -25,7 +26,7 @@ from tilth.cli.moving.source import (
     Unreachable,
     Unreadable,
 )
-from tilth.cli.moving.tables import polars, rows_of
+from tilth.cli.moving.tables import rows_of
 from tilth.core.names import InvalidName, check_artifact_path
 from tilth.wire.imports import ImportedModel
 from tilth.wire.tracking import DatasetInput, Environment, MetricValue
@@ -39,7 +40,6 @@ class TilthFolder:
     def __init__(self, folder: Path) -> None:
         self.name = folder.name
         self._folder = folder
-        polars()
         try:
             manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
         except (OSError, ValueError) as error:
@@ -154,7 +154,6 @@ class TilthFolder:
 
     def _where(self, table: str, column: str, values: list[str]) -> Iterator[dict[str, Any]]:
         """Rows whose column has one of the values. Tables are in order of runs, so that most of a file is skipped unread."""
-        pl = polars()
         for path in sorted((self._folder / f"{table}.parquet").glob("part-*.parquet")):
             yield from pl.scan_parquet(path).filter(pl.col(column).is_in(values)).collect().iter_rows(named=True)
 

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import polars
 import yaml
 
 from tilth.cli.moving.folders import files_below, pieces_of
@@ -27,7 +28,6 @@ from tilth.cli.moving.source import (
     SourceRun,
     Unreadable,
 )
-from tilth.cli.moving.tables import polars
 from tilth.cli.moving.wandb_log import WandbLog, read_log
 from tilth.wire.tracking import Environment, GitState, MetricValue
 
@@ -213,7 +213,7 @@ def _document(path: Path) -> dict[str, Any]:
 
 
 def _history(at: Path) -> Iterator[dict[str, Any]]:
-    """Rows of an exported history. Raises Unreadable, FramesMissing."""
+    """Rows of an exported history. Raises Unreadable."""
     for name in HISTORIES:
         path = at / name
         if not path.is_file():
@@ -227,7 +227,7 @@ def _history(at: Path) -> Iterator[dict[str, Any]]:
 
 def _rows(path: Path) -> Iterable[dict[str, Any]]:
     if path.suffix == ".parquet":
-        yield from polars().read_parquet(path).iter_rows(named=True)
+        yield from polars.read_parquet(path).iter_rows(named=True)
         return
     with path.open(encoding="utf-8-sig", newline="") as opened:
         if path.suffix == ".csv":
