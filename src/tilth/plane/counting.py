@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import isfinite
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,9 +67,7 @@ class VersionCounts:
     def _note_many(self, table: Outputs) -> None:
         if table.ndim == 2 and table.shape[1] == 1:
             table = table[:, 0]
-        known: NDArray[np.bool_] = np.asarray(np.isfinite(table))
-        if table.ndim == 2:
-            known = known.all(axis=1)
+        known = cast("NDArray[np.bool_]", np.isfinite(table.reshape(len(table), -1)).all(axis=1))
         scores = table[known] if table.ndim == 1 else table[known].argmax(axis=1)
         self.missing_scores += len(known) - len(scores)
         buckets, counts = np.unique(np.searchsorted(_BOUNDS, scores), return_counts=True)
