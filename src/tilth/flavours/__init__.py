@@ -14,10 +14,11 @@ from tilth.flavours.port import (
     UnknownFlavour,
     UnusableExample,
 )
-from tilth.flavours.registry import flavour_for, flavour_named
+from tilth.flavours.registry import COMPILERS, flavour_for, flavour_named
 from tilth.flavours.saving import FallbackArrayPredictor, FallbackPredictor, load_predictor, save_model
 
 __all__ = [
+    "COMPILERS",
     "ArrayPredictor",
     "Arrays",
     "CannotCompile",

@@ -137,7 +137,7 @@ def _with_compiled(
             return msgspec.structs.replace(document, compiled=(engine,), not_compiled="")
         (folder / compiled.path).unlink(missing_ok=True)
         reasons.append(f"{compiler.engine} refused by the parity gate: {reason}")
-    return msgspec.structs.replace(document, not_compiled="; ".join(reasons))
+    return msgspec.structs.replace(document, not_compiled="; ".join(reasons) or "nobody asked for it")
 
 
 def _measure(document: ModelDocument, reference: Predictor, predictor: Predictor, seeds: Rows, compiled: Compiled) -> Parity:

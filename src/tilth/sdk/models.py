@@ -95,6 +95,7 @@ def log_model(
     categories: Mapping[str, Sequence[str]] | None = None,
     unseen: Mapping[str, Unseen] | None = None,
     check_rows: Any = None,
+    compile: bool = True,
     register: bool | str = True,
     description: str = "",
     tags: Mapping[str, Any] | None = None,
@@ -102,7 +103,8 @@ def log_model(
     """Saves a fitted model as an MLflow directory with signature, compiles it behind the parity gate, stores and registers it.
 
     example: some rows of the training data (a DataFrame or array); names, types and vocabularies of the columns come from it.
-    register: True registers it under `name`, text under that name, False not at all. It belongs to the current run, if there is one.
+    compile: False keeps the framework's own engine alone. register: True registers it under `name`, text under that name, False not at
+    all. It belongs to the current run, if there is one.
     Raises UnknownFlavour, UnusableExample, InvalidName, and what the server refuses.
     """
     if example is None:
@@ -115,7 +117,14 @@ def log_model(
     with tempfile.TemporaryDirectory(prefix="tilth-model-") as temporary:
         folder = Path(temporary) / "model"
         document = flavours.save_model(
-            model, folder, example=example, method=method, categories=categories, unseen=unseen, check_rows=check_rows
+            model,
+            folder,
+            example=example,
+            method=method,
+            categories=categories,
+            unseen=unseen,
+            check_rows=check_rows,
+            compilers=flavours.COMPILERS if compile else (),
         )
         logged_id = _upload(target, folder, called, document, texts)
     if register is False:
