@@ -21,7 +21,8 @@ class Figure:
     """One line of a result.
 
     what: what was measured. ours: our value in `unit`. limit: what is promised, at most, or at least where `higher_is_better`;
-    None where nothing is. peer, peer_value: what ran beside it, in the same unit. note: what a reader must know to trust it.
+    None where nothing is. times: how many times better than the peer is promised instead. peer, peer_value: what ran beside it, in the
+    same unit. note: what a reader must know to trust it.
     """
 
     what: str
@@ -32,9 +33,12 @@ class Figure:
     peer_value: float | None = None
     higher_is_better: bool = False
     note: str = ""
+    times: float | None = None
 
     @property
     def met(self) -> bool | None:
+        if self.times is not None:
+            return self.ratio is not None and self.ratio >= self.times
         if self.limit is None:
             return None
         return self.ours >= self.limit if self.higher_is_better else self.ours <= self.limit
@@ -48,6 +52,8 @@ class Figure:
 
     @property
     def promise(self) -> str:
+        if self.times is not None:
+            return f">= {plain(self.times)} times"
         return "" if self.limit is None else f"{'>=' if self.higher_is_better else '<='} {plain(self.limit)} {self.unit}"
 
 
@@ -109,4 +115,7 @@ def run_script(name: str, doc: str, measure: Measure, arguments: Sequence[str] |
 def script_names() -> list[str]:
     """Every module of this folder that has a command line of its own, in order."""
     folder = Path(__file__).parent
-    return sorted(path.stem for path in folder.glob("*.py") if "run_script(" in path.read_text() and path.stem != "figures")
+    scripts = {path: path.stem for path in folder.glob("*.py")} | {
+        path: path.parent.name for path in folder.glob("*/__main__.py")
+    }
+    return sorted(name for path, name in scripts.items() if "run_script(" in path.read_text() and name != "figures")

@@ -95,7 +95,7 @@ def mlflow_server(place: Path, *options: str) -> Iterator[Peer]:
     port = free_port()
     command = [program("mlflow"), "server", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--backend-store-uri", f"sqlite:///{place / 'mlflow.db'}", "--artifacts-destination", str(place / "artifacts")]
-    with _answering([*command, *options], place, port, "/health") as peer:
+    with answering([*command, *options], place, port, "/health") as peer:
         yield peer
 
 
@@ -116,7 +116,7 @@ def mlflow_scoring(model: Path, place: Path) -> Iterator[Peer]:
         "--workers",
         "1",
     ]
-    with _answering([*command, "--port", str(port)], place, port, "/ping") as peer:
+    with answering([*command, "--port", str(port)], place, port, "/ping") as peer:
         yield peer
 
 
@@ -134,8 +134,9 @@ def postgres(place: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _answering(command: Sequence[str], place: Path, port: int, path: str) -> Iterator[Peer]:
-    with _started(command, place, environment(), stdout=None) as (process, words, begun):
+def answering(command: Sequence[str], place: Path, port: int, path: str, **variables: str) -> Iterator[Peer]:
+    """A server that was started by `command` and answers `path` with 200. variables: of its environment. Raises NotStarted."""
+    with _started(command, place, environment(**variables), stdout=None) as (process, words, begun):
         while not _answers(port, path):
             if process.poll() is not None:
                 raise NotStarted(f"{Path(command[0]).name} ended with code {process.returncode}: {_last(words)}")

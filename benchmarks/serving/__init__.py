@@ -1,0 +1,1 @@
+"""Model servers beside one another: see __main__.py."""
