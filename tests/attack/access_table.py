@@ -26,6 +26,7 @@ DELETE /api/v1/p/{project:str}/deployments/{name:str}                           
 GET    /api/v1/p/{project:str}/deployments/{name:str}                                 viewer      read
 PUT    /api/v1/p/{project:str}/deployments/{name:str}                                 maintainer  write
 POST   /api/v1/p/{project:str}/deployments/{name:str}/rollback                        maintainer  write
+PUT    /api/v1/p/{project:str}/deployments/{name:str}/split                           maintainer  write
 GET    /api/v1/p/{project:str}/deployments/{name:str}/wait                            viewer      read
 GET    /api/v1/p/{project:str}/experiments                                            viewer      read
 POST   /api/v1/p/{project:str}/experiments                                            developer   write

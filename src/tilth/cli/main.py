@@ -34,7 +34,7 @@ COMMANDS: dict[str, Entry] = {
     "export": Entry("move_out", "export", "Write a project as open files: Parquet, artifacts, MLflow model folders."),
     "model": Entry("model", "model", "Registered models: evaluate, compare, approve, alias, card."),
     "gate": Entry("gate", "gate", "Gates of a model: list, add, remove, check."),
-    "deployment": Entry("deployment", "deployment", "Deployments: list, show, rollback, delete."),
+    "deployment": Entry("deployment", "deployment", "Deployments: list, show, split, rollback, delete."),
     "project": Entry("project", "project", "Projects: list, create, show, archive, restore, member."),
     "user": Entry("user", "user", "People and service accounts: list, create, reset, password, update."),
     "session": Entry("session", "session", "Your signed-in browsers: list, end."),

@@ -43,6 +43,20 @@ class RollBack(msgspec.Struct, forbid_unknown_fields=True):
     note: str = ""
 
 
+class VersionShare(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """percent of the requests: more than 0, with at most two decimals."""
+
+    version: int
+    percent: float
+
+
+class Split(msgspec.Struct, forbid_unknown_fields=True):
+    """The shares of all versions that shall answer, adding up to 100 %."""
+
+    shares: Annotated[list[VersionShare], Meta(min_length=1, max_length=10)]
+    note: str = ""
+
+
 class RouteView(msgspec.Struct, frozen=True):
     """share of the requests, 0 to 1."""
 
@@ -89,7 +103,10 @@ class StatusView(msgspec.Struct, frozen=True):
 
 
 class DeploymentView(msgspec.Struct, frozen=True):
-    """alias: the one it follows, None when it is pinned to its version. problem: why it does not follow its alias just now."""
+    """version: the one with the largest share. alias: the one it follows, None when it is pinned.
+
+    problem: why it does not follow its alias just now.
+    """
 
     id: str
     name: str
@@ -114,13 +131,14 @@ class DeploymentPage(msgspec.Struct, frozen=True):
 
 
 class GenerationView(msgspec.Struct, frozen=True):
-    """cause: deploy, alias or rollback. from_version None: the first generation."""
+    """cause: deploy, alias, rollback, split or rollout. from_version None: the first generation."""
 
     generation: int
     cause: str
     alias: str | None
     from_version: int | None
     version: int
+    routes: list[RouteView]
     settings: DeploymentSettings
     note: str
     created: int

@@ -142,7 +142,7 @@ def test_a_model_that_somebody_serves_stays_in_the_trash(do: Do[Any], project: P
     def hold(tx: Tx) -> None:
         resolved = queries.resolve(tx, project, "churn", version=1)
         actions.delete_model(tx, ANNA, project, "churn", may_loosen=True)
-        actions.hold_version(tx, project, resolved, holder=holder, label="deployment 'd'", alias=None)
+        actions.hold_versions(tx, project, resolved.model_id, {1: None}, holder=holder, label="deployment 'd'")
 
     do(hold)
     assert do(lambda tx: purging.purge_models(tx, ANNA, project, soon())) == 0

@@ -202,7 +202,7 @@ def test_a_version_that_somebody_holds_is_not_deleted_and_its_alias_not_removed(
     version = ask(queries.resolve, "m", alias="champion")
 
     def hold(tx: Tx) -> None:
-        actions.hold_version(tx, PROJECT, version, holder="d1", label="deployment 'flights'", alias="champion")
+        actions.hold_versions(tx, PROJECT, version.model_id, {1: "champion"}, holder="d1", label="deployment 'flights'")
 
     db.write_blocking(hold)
     for action, args, more in (

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+import httpx
 import msgspec
 import pytest
 
@@ -72,3 +73,18 @@ def _make_project(tx: Tx) -> ProjectId:
     anna = identity.create_principal(tx, ANNA, "anna")
     owner = Actor(id=anna.id, name=anna.name, kind="user", via="token:t1")
     return ProjectId(identity.create_project(tx, owner, "flights").id)
+
+
+@pytest.fixture
+def register(app_client: httpx.Client) -> Callable[[str], int]:
+    """register(seed) makes the next version of model `m`."""
+
+    def make(seed: str) -> int:
+        id_ = app_client.post("/api/v1/p/default/logged-models", json={"name": "m"}).json()["id"]
+        files = {"MLmodel": b"flavors: {sklearn: {}}", "model.pkl": seed.encode(), "tilth.json": msgspec.json.encode(DOCUMENT)}
+        for path, data in files.items():
+            app_client.put(f"/api/v1/p/default/logged-models/{id_}/files/{path}", content=data)
+        app_client.post(f"/api/v1/p/default/logged-models/{id_}/finalize", json={})
+        return int(app_client.post("/api/v1/p/default/models/m/versions", json={"logged_model_id": id_}).json()["version"])
+
+    return make

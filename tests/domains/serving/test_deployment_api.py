@@ -3,46 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import msgspec
-import pytest
 
 from tilth.core.clock import now
 from tilth.core.hashing import content_address
-from tilth.wire.models import ModelDocument
 from tilth.wire.plane import STATE_PATH, STATUS_FOLDER, TOKEN_PATH, DeploymentStatus, PlaneState, WorkerStatus
-from tilth.wire.signature import Column, Signature
 
 P = "/api/v1/p/default"
-DOCUMENT = ModelDocument(
-    flavour="sklearn",
-    signature=Signature(inputs=(Column("x", "double"),), outputs=(Column("y", "double"),)),
-    method="predict",
-    model_path="model.pkl",
-)
 
 
 def message_of(answer: httpx.Response) -> str:
     return str(answer.json()["error"]["message"])
-
-
-@pytest.fixture
-def register(app_client: httpx.Client) -> Callable[[str], int]:
-    """register(seed) makes the next version of model `m`."""
-
-    def make(seed: str) -> int:
-        id_ = app_client.post(f"{P}/logged-models", json={"name": "m"}).json()["id"]
-        files = {"MLmodel": b"flavors: {sklearn: {}}", "model.pkl": seed.encode(), "tilth.json": msgspec.json.encode(DOCUMENT)}
-        for path, data in files.items():
-            app_client.put(f"{P}/logged-models/{id_}/files/{path}", content=data)
-        app_client.post(f"{P}/logged-models/{id_}/finalize", json={})
-        return int(app_client.post(f"{P}/models/m/versions", json={"logged_model_id": id_}).json()["version"])
-
-    return make
 
 
 def write_status(home: Path, worker: str, *deployments: DeploymentStatus) -> None:

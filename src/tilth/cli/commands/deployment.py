@@ -15,7 +15,7 @@ from tilth.core.errors import Conflict, Unavailable
 
 RECORD_FIELDS = (*DEPLOYMENT_COLUMNS, "generation", "url", "created", "updated", "changed_by", "problem")
 WORKER_COLUMNS = ("worker", "condition", "generation", "engine", "requests", "errors", "log_failures", "error")
-GENERATION_COLUMNS = ("generation", "version", "alias", "cause", "by", "created", "note")
+GENERATION_COLUMNS = ("generation", "version", "split", "alias", "cause", "by", "created", "note")
 POLL_S = 1.0
 
 
@@ -90,7 +90,13 @@ def show_deployment(caller: Caller, name: str) -> None:
     click.echo()
     caller.show_rows(row["status"]["workers"], WORKER_COLUMNS, "no model server answers; see `tilth logs serve`")
     click.echo()
-    caller.show_rows(found["generations"], GENERATION_COLUMNS, "no generations")
+    caller.show_rows(map(_with_split, found["generations"]), GENERATION_COLUMNS, "no generations")
+
+
+def _with_split(generation: dict[str, Any]) -> dict[str, Any]:
+    routes = generation["routes"]
+    shares = ", ".join(f"{route['version']}={route['share'] * 100:g}" for route in routes)
+    return {**generation, "split": shares if len(routes) > 1 else ""}
 
 
 @deployment.command(
@@ -112,6 +118,39 @@ def roll_back(caller: Caller, name: str, generation: int | None, note: str, wait
             state = _wait_live(api, f"{path}/wait", name, state["generation"], timeout_s, quiet=caller.as_json)
     verb = "is live" if wait else "is live in a moment"
     caller.done(f"deployment {name} is back at version {state['version']} of {state['model']}, which {verb}", state)
+
+
+@deployment.command(
+    "split",
+    epilog="\b\nExamples:\n  tilth deployment split flight-delay 3=5 2=95 --wait\n  tilth deployment split flight-delay 3=100\n",
+)
+@click.argument("name")
+@click.argument("shares", nargs=-1, required=True, metavar="VERSION=PERCENT...")
+@click.option("--note", default="", help="Why; shown with the new generation.")
+@click.option("--wait", is_flag=True, help="Wait until every model server serves it.")
+@click.option("--timeout-s", type=click.FloatRange(1, 3600), default=120, show_default=True, help="How long to wait.")
+@shared()
+def split(caller: Caller, name: str, shares: tuple[str, ...], note: str, wait: bool, timeout_s: float) -> None:
+    """Share the requests out over versions of the deployment's model; the shares must add up to 100.
+
+    The same caller (header X-Route-Key) always meets the same version. The deployment is pinned: it follows no alias.
+    """
+    body = {"shares": [_share(each) for each in shares], "note": note}
+    with Api(caller.target()) as api:
+        path = api.in_project("deployments", name)
+        state: dict[str, Any] = api.call("PUT", f"{path}/split", body)
+        if wait:
+            state = _wait_live(api, f"{path}/wait", name, state["generation"], timeout_s, quiet=caller.as_json)
+    told = ", ".join(f"version {route['version']} {route['share'] * 100:g} %" for route in state["routes"])
+    caller.done(f"deployment {name} {'shares' if wait else 'shares in a moment'}: {told}", state)
+
+
+def _share(text: str) -> dict[str, Any]:
+    version, _, percent = text.partition("=")
+    try:
+        return {"version": int(version), "percent": float(percent.removesuffix("%"))}
+    except ValueError:
+        raise click.UsageError(f"{text!r} is no share: write VERSION=PERCENT, such as 3=5 or 3=2.5") from None
 
 
 @deployment.command("delete", epilog="\b\nExample:\n  tilth deployment delete flight-delay\n")

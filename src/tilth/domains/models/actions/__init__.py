@@ -2,7 +2,7 @@
 
 from tilth.domains.models.actions.aliases import (
     AliasMovedMeanwhile,
-    hold_version,
+    hold_versions,
     release_versions,
     remove_alias,
     set_alias,
@@ -60,7 +60,7 @@ __all__ = [
     "evaluate_version",
     "fill_card",
     "give_up",
-    "hold_version",
+    "hold_versions",
     "keep_scores",
     "mark",
     "move_to_stage",

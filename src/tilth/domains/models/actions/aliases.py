@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from tilth.backends.sql import Tx, outbox
 from tilth.core.actors import Actor
 from tilth.core.clock import now
@@ -12,7 +14,7 @@ from tilth.domains.models.actions.gates import admit_to_alias, check_reason
 from tilth.domains.models.queries import registry
 from tilth.domains.models.queries.registry import RegisteredModel
 from tilth.domains.models.rules import naming
-from tilth.domains.models.types import AliasMoved, ResolvedVersion, UnknownAlias, VersionInUse
+from tilth.domains.models.types import AliasMoved, UnknownAlias, VersionInUse
 
 
 class AliasMovedMeanwhile(Conflict):
@@ -95,20 +97,27 @@ def _moved(tx: Tx, actor: Actor, model: RegisteredModel, alias: str, previous: i
     outbox.add(tx, AliasMoved(model.project_id, model.id, model.name, alias, version, previous, actor.name))
 
 
-def hold_version(tx: Tx, project_id: ProjectId, version: ResolvedVersion, *, holder: str, label: str, alias: str | None) -> None:
-    """`holder` (an id) needs this version and no other from now on. label: how a message names it, such as `deployment 'flights'`."""
+def hold_versions(
+    tx: Tx, project_id: ProjectId, model_id: str, versions: Mapping[int, str | None], *, holder: str, label: str
+) -> None:
+    """`holder` (an id) needs these versions and no others from now on.
+
+    versions: each with the alias that led to it, None for one named by itself. label: how a message names the holder, such as
+    `deployment 'flights'`.
+    """
     registry.delete_holds(tx, project_id, holder)
-    registry.put_hold(
-        tx,
-        {
-            "holder": holder,
-            "model_id": version.model_id,
-            "version": version.version,
-            "project_id": project_id,
-            "label": label,
-            "alias": alias,
-        },
-    )
+    for version, alias in versions.items():
+        registry.put_hold(
+            tx,
+            {
+                "holder": holder,
+                "model_id": model_id,
+                "version": version,
+                "project_id": project_id,
+                "label": label,
+                "alias": alias,
+            },
+        )
 
 
 def release_versions(tx: Tx, project_id: ProjectId, holder: str) -> None:

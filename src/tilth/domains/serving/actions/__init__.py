@@ -1,5 +1,5 @@
 """Changes of deployments and of what belongs to them."""
 
-from tilth.domains.serving.actions.deployments import deploy, follow_alias, rollback, undeploy
+from tilth.domains.serving.actions.deployments import deploy, follow_alias, rollback, split, undeploy
 
-__all__ = ["deploy", "follow_alias", "rollback", "undeploy"]
+__all__ = ["deploy", "follow_alias", "rollback", "split", "undeploy"]

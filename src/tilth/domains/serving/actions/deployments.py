@@ -2,48 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import msgspec
+from collections.abc import Mapping
 
 from tilth.backends.sql import Tx, outbox
 from tilth.core.actors import SYSTEM, Actor
 from tilth.core.clock import now
-from tilth.core.errors import Invalid
-from tilth.core.ids import ProjectId, new_id
+from tilth.core.ids import ProjectId
 from tilth.core.names import check_slug
 from tilth.domains.audit.actions import record
 from tilth.domains.models import actions as models
 from tilth.domains.models import queries as model_queries
 from tilth.domains.models.types import AliasMoved, ResolvedVersion
+from tilth.domains.serving.actions.generations import Change, Form, again, apply, checked_note, create, route_to
 from tilth.domains.serving.queries import deployments as queries
+from tilth.domains.serving.rules import splits
 from tilth.domains.serving.types import (
     PLANE_TOPIC,
-    Cause,
     Deployment,
     DeploymentChanged,
     NothingToRollBack,
-    NotServable,
-    Route,
     TwoTargets,
     UnknownGeneration,
 )
 from tilth.wire.serving import DeploymentSettings
-
-MAX_NOTE_CHARS = 2000
-
-
-class NoteTooLong(Invalid):
-    """A note on a change is above its bound."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Change:
-    """Who changes a deployment, and why."""
-
-    actor: Actor
-    cause: Cause
-    note: str
 
 
 def deploy(
@@ -67,38 +48,55 @@ def deploy(
     if version is not None and alias is not None:
         raise TwoTargets
     target = model_queries.resolve(tx, project_id, model, version=version, alias=alias)
-    _check_servable(target)
+    route = route_to(target)
     # `latest` and `v3` are no aliases that anybody moves: they mean one version now.
     followed = alias if alias is not None and _is_set(tx, project_id, target, alias) else None
-    change = _Change(actor, "deploy", _checked(note))
+    change = Change(actor, "deploy", checked_note(note))
     existing = queries.deployment_or_none(tx, project_id, name, lock=True)
-    if existing is None:
-        return _create(tx, change, project_id, name, target, followed, settings or DeploymentSettings())
-    return _apply(tx, change, existing, target, followed, settings or existing.settings)
+    kept = settings or (existing.settings if existing is not None else DeploymentSettings())
+    form = Form(target.model_id, target.model, (route,), followed, kept)
+    return create(tx, change, project_id, name, form) if existing is None else apply(tx, change, existing, form)
+
+
+def split(tx: Tx, actor: Actor, project_id: ProjectId, name: str, percents: Mapping[int, float], *, note: str = "") -> Deployment:
+    """Shares the requests out over versions of the deployment's model. The deployment is pinned to them.
+
+    percents: for each version, adding up to 100, with two decimals. The same caller meets the same version as long as its share does
+    not shrink. Raises UnknownDeployment, InvalidSplit, UnknownVersion, NotServable.
+    """
+    weights = splits.weights(percents)
+    found = queries.deployment_by_name(tx, project_id, name, lock=True)
+    model = model_queries.model_by_id(tx, project_id, found.model_id)
+    routes = tuple(
+        route_to(model_queries.resolve_in(tx, model, version=version), weights[version])
+        for version in splits.in_lasting_order(weights, found.routes)
+    )
+    form = Form(found.model_id, model.name, routes, None, found.settings)
+    return apply(tx, Change(actor, "split", checked_note(note)), found, form)
 
 
 def rollback(
     tx: Tx, actor: Actor, project_id: ProjectId, name: str, *, to_generation: int | None = None, note: str = ""
 ) -> Deployment:
-    """Serves again what an earlier generation served; None: the last one with another version. The deployment is pinned to it.
+    """Serves again what an earlier generation served; None: the last one with other versions or shares. Pinned from then on.
 
     Raises UnknownDeployment, UnknownGeneration, NothingToRollBack, NotServable, UnknownVersion when the version was deleted.
     """
     found = queries.deployment_by_name(tx, project_id, name, lock=True)
     if to_generation is None:
-        earlier = queries.last_generation_of_another_version(tx, project_id, found.id, found.model_id, found.version)
+        earlier = splits.before_this(queries.generations_of(tx, project_id, found.id, queries.MAX_PAGE), found.routes)
         if earlier is None:
             raise NothingToRollBack(name, found.version)
     else:
-        earlier = queries.generation_of(tx, project_id, found.id, to_generation)
-        if earlier is None:
+        named = queries.generation_of(tx, project_id, found.id, to_generation)
+        if named is None:
             raise UnknownGeneration(name, to_generation, found.generation)
-    model = model_queries.model_by_id(tx, project_id, earlier.model_id)
-    target = model_queries.resolve_in(tx, model, version=earlier.version)
-    _check_servable(target)
-    words = _checked(note) or f"back to generation {earlier.generation}"
+        earlier = named
+    model, routes = again(tx, project_id, earlier.routes)
+    words = checked_note(note) or f"back to generation {earlier.generation}"
     # Pinned: an alias that still names the version just left would bring it back with its next move.
-    return _apply(tx, _Change(actor, "rollback", words), found, target, None, earlier.settings)
+    form = Form(earlier.model_id, model, routes, None, earlier.settings)
+    return apply(tx, Change(actor, "rollback", words), found, form)
 
 
 def undeploy(tx: Tx, actor: Actor, project_id: ProjectId, name: str) -> None:
@@ -124,145 +122,23 @@ def follow_alias(tx: Tx, event: AliasMoved) -> list[Deployment]:
             continue
         target = model_queries.resolve_in(tx, model, alias=event.alias)
         if target.unservable:
-            _note_problem(tx, found, target)
+            why = f"cannot be served: {target.unservable}; version {found.version} serves on"
+            _note_problem(tx, found, target, why)
         elif target.version != found.version or found.problem:
-            note = f"alias {event.alias} moved by {event.by}"
-            changed.append(_apply(tx, _Change(SYSTEM, "alias", note), found, target, event.alias, found.settings))
+            form = Form(target.model_id, target.model, (route_to(target),), event.alias, found.settings)
+            change = Change(SYSTEM, "alias", f"alias {event.alias} moved by {event.by}")
+            changed.append(apply(tx, change, found, form))
     return changed
 
 
-def _create(
-    tx: Tx,
-    change: _Change,
-    project_id: ProjectId,
-    name: str,
-    target: ResolvedVersion,
-    alias: str | None,
-    settings: DeploymentSettings,
-) -> Deployment:
-    id_, at = new_id(), now()
-    routes = _routes(target)
-    queries.insert_deployment(
-        tx,
-        {
-            "id": id_,
-            "project_id": project_id,
-            "name": name,
-            "model_id": target.model_id,
-            "alias": alias,
-            "version": target.version,
-            "generation": 1,
-            "routes": queries.routes_document(routes),
-            "settings": msgspec.to_builtins(settings),
-            # Buckets of callers stay where they are as long as the deployment lives.
-            "salt": id_,
-            "problem": "",
-            "created": at,
-            "updated": at,
-            "changed_by_id": change.actor.id,
-            "changed_by_name": change.actor.name,
-            "deleted_at": None,
-        },
-    )
-    made = queries.deployment_by_name(tx, project_id, name)
-    _told(tx, change, made, None, target, "deployment.created")
-    return made
-
-
-def _apply(
-    tx: Tx, change: _Change, found: Deployment, target: ResolvedVersion, alias: str | None, settings: DeploymentSettings
-) -> Deployment:
-    """The next generation, unless nothing would change."""
-    routes, project_id = _routes(target), ProjectId(found.project_id)
-    if (found.routes, found.alias, found.settings) == (routes, alias, settings):
-        if found.problem:
-            queries.update_deployment(tx, project_id, found.id, problem="", updated=now())
-        return queries.deployment_by_name(tx, project_id, found.name)
-    queries.update_deployment(
-        tx,
-        project_id,
-        found.id,
-        model_id=target.model_id,
-        alias=alias,
-        version=target.version,
-        generation=found.generation + 1,
-        routes=queries.routes_document(routes),
-        settings=msgspec.to_builtins(settings),
-        problem="",
-        updated=now(),
-        changed_by_id=change.actor.id,
-        changed_by_name=change.actor.name,
-    )
-    made = queries.deployment_by_name(tx, project_id, found.name)
-    _told(tx, change, made, found, target, "deployment.changed")
-    return made
-
-
-def _told(tx: Tx, change: _Change, made: Deployment, before: Deployment | None, target: ResolvedVersion, action: str) -> None:
-    """Everything that goes with a new generation: history, hold on the version, audit, event, wake-up of the publisher."""
-    project_id = ProjectId(made.project_id)
-    queries.insert_generation(
-        tx,
-        {
-            "deployment_id": made.id,
-            "generation": made.generation,
-            "project_id": project_id,
-            "cause": change.cause,
-            "model_id": made.model_id,
-            "alias": made.alias,
-            "from_version": before.version if before else None,
-            "version": made.version,
-            "routes": queries.routes_document(made.routes),
-            "settings": msgspec.to_builtins(made.settings),
-            "note": change.note,
-            "created": made.updated,
-            "actor_id": change.actor.id,
-            "actor_name": change.actor.name,
-        },
-    )
-    models.hold_version(tx, project_id, target, holder=made.id, label=f"deployment {made.name!r}", alias=made.alias)
-    detail = {
-        "cause": change.cause,
-        "generation": made.generation,
-        "model": target.model,
-        "alias": made.alias,
-        "from_version": before.version if before else None,
-        "version": made.version,
-        "note": change.note,
-    }
-    record(tx, change.actor, action, project_id=project_id, thing=made.name, detail=detail)
-    outbox.add(tx, DeploymentChanged(project_id, made.id, made.name, made.generation))
-    tx.announce(PLANE_TOPIC)
-
-
-def _note_problem(tx: Tx, found: Deployment, target: ResolvedVersion) -> None:
-    problem = (
-        f"alias {found.alias!r} names version {target.version}, which cannot be served: {target.unservable}; "
-        f"version {found.version} serves on"
-    )
+def _note_problem(tx: Tx, found: Deployment, target: ResolvedVersion, why: str) -> None:
+    problem = f"alias {found.alias!r} names version {target.version}, which {why}"
     if problem == found.problem:
         return
     queries.update_deployment(tx, found.project_id, found.id, problem=problem, updated=now())
-    detail = {"alias": found.alias, "version": target.version, "why": target.unservable}
+    detail = {"alias": found.alias, "version": target.version, "why": why}
     record(tx, SYSTEM, "deployment.held_back", project_id=found.project_id, thing=found.name, detail=detail)
 
 
 def _is_set(tx: Tx, project_id: ProjectId, target: ResolvedVersion, alias: str) -> bool:
     return alias in model_queries.aliases_of(tx, model_queries.model_by_id(tx, project_id, target.model_id))
-
-
-def _routes(target: ResolvedVersion) -> tuple[Route, ...]:
-    if target.logged_model_id is None or target.manifest_digest is None:
-        raise NotServable(target.model, target.version, target.unservable)
-    return (Route(target.model_id, target.version, target.logged_model_id, target.manifest_digest),)
-
-
-def _check_servable(target: ResolvedVersion) -> None:
-    if target.unservable:
-        raise NotServable(target.model, target.version, target.unservable)
-
-
-def _checked(note: str) -> str:
-    if len(note) > MAX_NOTE_CHARS:
-        raise NoteTooLong(f"the note has {len(note)} characters; at most {MAX_NOTE_CHARS} are kept")
-    return note

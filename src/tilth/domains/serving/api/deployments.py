@@ -20,9 +20,10 @@ from tilth.domains.models.types import UnknownModelFile
 from tilth.domains.serving import actions, queries
 from tilth.domains.serving.queries import Surroundings
 from tilth.domains.serving.rules.liveness import status_of
+from tilth.domains.serving.types import InvalidSplit
 from tilth.guard import Access, AccessTo, Permission, delete, get, post, put
 from tilth.wire.plane import WorkerStatus
-from tilth.wire.serving import Deploy, DeploymentDetail, DeploymentPage, DeploymentView, RollBack
+from tilth.wire.serving import Deploy, DeploymentDetail, DeploymentPage, DeploymentView, RollBack, Split
 
 BASE = "/api/v1/p/{project:str}/deployments"
 ONE = BASE + "/{name:str}"
@@ -79,6 +80,23 @@ async def deploy(
             settings=data.settings,
             note=data.note,
         )
+        return queries.deployment_one(tx, scope, name)
+
+    return await access.write(write)
+
+
+@put(ONE + "/split", permission=Permission.DEPLOYMENT_CHANGE)
+async def split(
+    request: Request[Any, Any, Any], access: AccessTo[None], name: FromPath[str], data: JSONBody[Split]
+) -> DeploymentView:
+    """Shares the requests out over versions of the deployment's model, the same caller always meeting the same one."""
+    scope = await _scope(request, access)
+    percents = {share.version: share.percent for share in data.shares}
+    if len(percents) != len(data.shares):
+        raise InvalidSplit("a version stands twice in the split; give each one its whole share")
+
+    def write(tx: Tx) -> DeploymentView:
+        actions.split(tx, access.actor, access.project.id, name, percents, note=data.note)
         return queries.deployment_one(tx, scope, name)
 
     return await access.write(write)
@@ -152,4 +170,4 @@ async def fetch_for_plane(
     return Stream(blobs.open(entry.digest), headers=headers, media_type="application/octet-stream")
 
 
-routes = [list_deployments, read_deployment, deploy, rollback, undeploy, wait, fetch_for_plane]
+routes = [list_deployments, read_deployment, deploy, split, rollback, undeploy, wait, fetch_for_plane]

@@ -123,23 +123,6 @@ def generation_of(tx: Tx, project_id: str, deployment_id: str, generation: int) 
     return _generation(row) if row else None
 
 
-def last_generation_of_another_version(
-    tx: Tx, project_id: str, deployment_id: str, model_id: str, version: int
-) -> Generation | None:
-    """The newest generation that served another version than the named one."""
-    row = tx.one(
-        select(*deployment_generation.c)
-        .where(
-            deployment_generation.c.project_id == project_id,
-            deployment_generation.c.deployment_id == deployment_id,
-            (deployment_generation.c.version != version) | (deployment_generation.c.model_id != model_id),
-        )
-        .order_by(deployment_generation.c.generation.desc())
-        .limit(1)
-    )
-    return _generation(row) if row else None
-
-
 def _generation(row: Any) -> Generation:
     return Generation(
         generation=row.generation,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from urllib.parse import quote
 
 from tilth.domains.serving.rules.liveness import status_of
-from tilth.domains.serving.types import WHOLE, Deployment, Generation
+from tilth.domains.serving.types import WHOLE, Deployment, Generation, Route
 from tilth.wire.plane import WorkerStatus
 from tilth.wire.serving import DeploymentView, GenerationView, RouteView
 
@@ -23,7 +23,7 @@ def deployment_view(
         alias=deployment.alias,
         version=deployment.version,
         generation=deployment.generation,
-        routes=[RouteView(route.version, route.weight / WHOLE) for route in deployment.routes],
+        routes=_routes(deployment.routes),
         settings=deployment.settings,
         created=deployment.created,
         updated=deployment.updated,
@@ -41,8 +41,13 @@ def generation_view(generation: Generation) -> GenerationView:
         alias=generation.alias,
         from_version=generation.from_version,
         version=generation.version,
+        routes=_routes(generation.routes),
         settings=generation.settings,
         note=generation.note,
         created=generation.created,
         by=generation.by,
     )
+
+
+def _routes(routes: Sequence[Route]) -> list[RouteView]:
+    return [RouteView(route.version, route.weight / WHOLE) for route in routes]

@@ -15,7 +15,7 @@ PLANE_TOPIC = "plane"
 WHOLE = 10_000
 """Weights of the routes of a deployment add up to this."""
 
-Cause = Literal["deploy", "alias", "rollback"]
+Cause = Literal["deploy", "alias", "rollback", "split", "rollout"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,9 @@ class UnknownGeneration(NotFound):
 
 class NothingToRollBack(Conflict):
     def __init__(self, name: str, version: int) -> None:
-        super().__init__(f"deployment {name!r} never served another version than {version}, so there is nothing to roll back to")
+        super().__init__(
+            f"deployment {name!r} never served another version than {version} nor other shares, so there is nothing to roll back to"
+        )
 
 
 class NotServable(Conflict):
@@ -99,6 +101,10 @@ class NotServable(Conflict):
 
     def __init__(self, model: str, version: int, why: str) -> None:
         super().__init__(f"version {version} of model {model!r} cannot be deployed: {why}")
+
+
+class InvalidSplit(Invalid):
+    """Shares that do not share out all requests."""
 
 
 class TwoTargets(Invalid):
