@@ -14,6 +14,7 @@ from examples.flight_delay.asking import NotAnswered, ask, bodies
 
 from tilth.flavours import frames
 from tilth.plane.encoding import Encoder
+from tilth.plane.forms import read_form
 from tilth.wire.signature import Signature
 
 FRAME = pd.DataFrame(
@@ -85,4 +86,4 @@ def test_the_model_server_reads_a_body_as_the_flavour_encodes_the_frame() -> Non
     nullable = [msgspec.structs.replace(column, nullable=column.type != "long") for column in columns]
     signature = Signature(inputs=tuple(nullable), outputs=())
     expected = frames.encode(FRAME, signature)
-    assert Encoder(signature).encode(bodies(FRAME, 10)[0]) == pytest.approx(expected, nan_ok=True)
+    assert Encoder(signature).encode(read_form(bodies(FRAME, 10)[0])) == pytest.approx(expected, nan_ok=True)

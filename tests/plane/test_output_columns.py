@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 
 from tilth.plane.outputs import OutputColumns
-from tilth.wire.models import ModelDocument
 from tilth.wire.signature import Column, Signature
 
 LABEL = Column("label", "string", categories=("no", "yes"))
 
 
 def columns(*outputs: Column) -> OutputColumns:
-    return OutputColumns(ModelDocument("none", Signature((Column("x", "double"),), outputs), "predict", "none"))
+    return OutputColumns(Signature((Column("x", "double"),), outputs))
 
 
 @pytest.mark.parametrize(
@@ -42,4 +41,4 @@ def test_several_outputs_are_a_list_for_each_row() -> None:
 
 def test_an_array_that_contradicts_the_signature_is_refused() -> None:
     with pytest.raises(ValueError, match="3 outputs, its signature has 1"):
-        columns(Column("a", "double")).listed(np.zeros((2, 3)))
+        columns(Column("a", "double")).checked(np.zeros((2, 3)), 2)

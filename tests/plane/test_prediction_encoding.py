@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tilth.core.errors import Invalid
 from tilth.plane.encoding import Encoder
+from tilth.plane.forms import read_form
 from tilth.wire.signature import Column, Signature
 
 AIRPORTS = ("EWR", "JFK", "LGA")
@@ -78,7 +79,7 @@ def test_every_form_and_order_of_columns_gives_the_same_array(table: list[list[A
         body(inputs=columns),
     ]
     for sent in bodies:
-        encoded = ENCODER.encode(sent)
+        encoded = ENCODER.encode(read_form(sent))
         np.testing.assert_array_equal(encoded, expected(table))
         assert encoded.shape == (len(table), 5)
         assert encoded.flags.c_contiguous
@@ -98,7 +99,7 @@ json_values = st.recursive(
 )
 def test_any_json_is_encoded_or_refused_as_invalid(document: dict[str, Any]) -> None:
     try:
-        encoded = ENCODER.encode(json.dumps(document).encode())
+        encoded = ENCODER.encode(read_form(json.dumps(document).encode()))
     except Invalid:
         return
     assert encoded.ndim == 2
@@ -108,7 +109,7 @@ def test_any_json_is_encoded_or_refused_as_invalid(document: dict[str, Any]) -> 
 @given(st.binary(max_size=60))
 def test_any_bytes_are_encoded_or_refused_as_invalid(sent: bytes) -> None:
     with pytest.raises(Invalid):
-        ENCODER.encode(sent)
+        ENCODER.encode(read_form(sent))
 
 
 @given(tables.filter(bool), st.data())
@@ -117,7 +118,7 @@ def test_one_bad_value_is_named_by_column_and_row(table: list[list[Any]], data: 
     column = data.draw(st.integers(0, 4))
     table[row][column] = data.draw(st.sampled_from([[1], {"a": 1}]))
     with pytest.raises(Invalid, match=f"column '{NAMES[column]}', row {row}: expected"):
-        ENCODER.encode(body(instances=table))
+        ENCODER.encode(read_form(body(instances=table)))
 
 
 def changed(column: str, value: Any) -> bytes:
@@ -189,7 +190,7 @@ REFUSED = {
 @pytest.mark.parametrize(("sent", "code", "message"), REFUSED.values(), ids=REFUSED.keys())
 def test_a_request_that_does_not_fit_says_why(sent: bytes, code: str, message: str) -> None:
     with pytest.raises(Invalid) as caught:
-        ENCODER.encode(sent)
+        ENCODER.encode(read_form(sent))
     assert caught.value.code == code
     assert message in str(caught.value)
 
@@ -197,7 +198,7 @@ def test_a_request_that_does_not_fit_says_why(sent: bytes, code: str, message: s
 def test_a_model_of_one_input_takes_lists_and_records() -> None:
     single = Encoder(Signature(inputs=(Column("x", "double"),), outputs=()))
     for sent in (body(instances=[[1], [2]]), body(dataframe_records=[{"x": 1}, {"x": 2}]), body(inputs={"x": [1, 2]})):
-        np.testing.assert_array_equal(single.encode(sent), [[1.0], [2.0]])
+        np.testing.assert_array_equal(single.encode(read_form(sent)), [[1.0], [2.0]])
 
 
 @pytest.mark.parametrize(

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
-import numpy as np
 
 from tilth.core import clock
 from tilth.core.errors import Invalid, TilthError
 from tilth.core.ids import new_id
-from tilth.flavours.port import Outputs, Rows
 from tilth.plane.admission import Admission, Headers, admit
 from tilth.plane.answers import Answer, DeadlineExceeded, HeaderPairs, ModelFailed, QueueFull, refusal
+from tilth.plane.forms import read_form
+from tilth.plane.inputs import NO_ROWS, Inputs, Results, count_of, joined, likeness_of, rows_of
 from tilth.plane.prediction_log import PredictionLog
 from tilth.plane.serving import EMPTY, LoadedVersion, ServedDeployment, ServingState
 from tilth.wire import predictions
@@ -39,7 +39,21 @@ Reply = Callable[[Answer], None]
 class _Ask:
     """One admitted request on its way."""
 
-    __slots__ = ("answered", "arrived", "body", "deadline", "id", "outcome", "reply", "rows", "served", "slip", "version")
+    __slots__ = (
+        "answered",
+        "arrived",
+        "body",
+        "deadline",
+        "group",
+        "id",
+        "inputs",
+        "outcome",
+        "reply",
+        "rows",
+        "served",
+        "slip",
+        "version",
+    )
 
     def __init__(self, slip: Admission, served: ServedDeployment, body: bytes, reply: Reply) -> None:
         self.slip = slip
@@ -52,15 +66,19 @@ class _Ask:
         self.version: LoadedVersion = served.routes.only or served.routes.choose(
             slip.route_key or slip.request_id.encode() or self.id.encode()
         )
-        self.rows: Rows = _NO_ROWS
+        self.inputs: Inputs = NO_ROWS
+        self.rows = 0
+        self.group: tuple[LoadedVersion, Hashable] = (self.version, None)
         self.outcome: bytes = b""
         self.answered = False
 
+    def take(self, inputs: Inputs) -> None:
+        self.inputs = inputs
+        self.rows = count_of(inputs)
+        self.group = (self.version, likeness_of(inputs))
+
     def past_deadline(self) -> bool:
         return self.deadline is not None and clock.perf() > self.deadline
-
-
-_NO_ROWS: Rows = np.empty((0, 0))
 
 
 class Core:
@@ -93,11 +111,11 @@ class Core:
             self._enter_large_lane(ask)
             return
         try:
-            ask.rows = ask.version.encoder.encode(body)
+            ask.take(ask.version.encoder.encode(read_form(body)))
         except Invalid as error:
             self._refuse(ask, error)
             return
-        if len(ask.rows) > BATCH_ROWS:
+        if ask.rows > BATCH_ROWS:
             self._enter_large_lane(ask)
         else:
             self._enqueue(ask)
@@ -107,10 +125,10 @@ class Core:
 
     def _enqueue(self, ask: _Ask) -> None:
         tally = ask.served.tally
-        if tally.queued_rows and tally.queued_rows + len(ask.rows) > ask.served.spec.max_queue_rows:
+        if tally.queued_rows and tally.queued_rows + ask.rows > ask.served.spec.max_queue_rows:
             self._refuse(ask, QueueFull(f"{tally.queued_rows} rows wait already; send less at once or add model servers"))
             return
-        tally.queued_rows += len(ask.rows)
+        tally.queued_rows += ask.rows
         self._queue.append(ask)
         self._schedule()
 
@@ -120,25 +138,26 @@ class Core:
             asyncio.get_running_loop().call_soon(self._drain)
 
     def _drain(self) -> None:
-        """One batch per version; what does not fit waits for the next turn, so that sockets and health checks get theirs between."""
+        """One batch per version and shape of its arrays; what does not fit waits for the next turn, so that sockets and health checks
+        get theirs between."""
         self._scheduled = False
         queue, self._queue = self._queue, []
-        batches: dict[LoadedVersion, list[_Ask]] = {}
-        taken: dict[LoadedVersion, int] = {}
+        batches: dict[tuple[LoadedVersion, Hashable], list[_Ask]] = {}
+        taken: dict[tuple[LoadedVersion, Hashable], int] = {}
         now = clock.perf()
         for ask in queue:
-            rows = taken.get(ask.version, 0) + len(ask.rows)
-            if rows > BATCH_ROWS and ask.version in batches:
+            rows = taken.get(ask.group, 0) + ask.rows
+            if rows > BATCH_ROWS and ask.group in batches:
                 self._queue.append(ask)
                 continue
-            ask.served.tally.queued_rows -= len(ask.rows)
+            ask.served.tally.queued_rows -= ask.rows
             if ask.deadline is not None and now > ask.deadline:
                 self._refuse(ask, _late())
                 continue
-            taken[ask.version] = rows
-            batches.setdefault(ask.version, []).append(ask)
+            taken[ask.group] = rows
+            batches.setdefault(ask.group, []).append(ask)
         done: list[_Ask] = []
-        for version, asks in batches.items():
+        for (version, _), asks in batches.items():
             done += self._predict(version, asks)
         if done:
             self._finish(done)
@@ -149,14 +168,14 @@ class Core:
         """Those that have an outcome; the others are refused."""
         try:
             if len(asks) == 1:
-                outputs = version.predict(asks[0].rows)
+                outputs = version.predict(asks[0].inputs)
                 asks[0].outcome = _outcome(asks[0], outputs)
                 return asks
-            outputs = version.predict(np.concatenate([ask.rows for ask in asks]))
+            outputs = version.predict(joined([ask.inputs for ask in asks]))
             start = 0
             for ask in asks:
-                end = start + len(ask.rows)
-                ask.outcome = _outcome(ask, outputs[start:end])
+                end = start + ask.rows
+                ask.outcome = _outcome(ask, rows_of(outputs, start, end))
                 start = end
         except Exception as error:  # noqa: BLE001 the model is the user's code: it may raise anything
             if len(asks) == 1:
@@ -212,7 +231,7 @@ class Core:
                 if ask.served.spec.on_log_failure == "refuse":
                     self._refuse(ask, failure)
                     continue
-            tally.rows += len(ask.rows)
+            tally.rows += ask.rows
             self._reply(ask, Answer(200, ask.outcome, _headers(ask)))
 
     def _refuse(self, ask: _Ask, error: TilthError) -> None:
@@ -232,17 +251,17 @@ def _predict_large(ask: _Ask) -> None:
     """In the large lane's thread, in pieces: engines that hold the interpreter let the event loop in between them."""
     if ask.past_deadline():
         return
-    if not len(ask.rows):
-        ask.rows = ask.version.encoder.encode(ask.body)
+    if not ask.rows:
+        ask.take(ask.version.encoder.encode(read_form(ask.body)))
     pieces = []
-    for start in range(0, len(ask.rows), BATCH_ROWS):
+    for start in range(0, max(1, ask.rows), BATCH_ROWS):
         if ask.past_deadline():
             return
-        pieces.append(ask.version.predict(ask.rows[start : start + BATCH_ROWS]))
-    ask.outcome = _outcome(ask, np.concatenate(pieces) if pieces else np.empty(0))
+        pieces.append(ask.version.predict(rows_of(ask.inputs, start, start + BATCH_ROWS)))
+    ask.outcome = _outcome(ask, joined(pieces))
 
 
-def _outcome(ask: _Ask, outputs: Outputs) -> bytes:
+def _outcome(ask: _Ask, outputs: Results) -> bytes:
     """The body of the answer."""
     version = ask.version
     return msgspec.json.encode(
@@ -278,7 +297,7 @@ def _frame(ask: _Ask, moment: clock.Millis) -> bytes:
             request_id=slip.request_id,
             body=ask.body,
             answer=ask.outcome,
-            rows=len(ask.rows),
+            rows=ask.rows,
         )
     )
 

@@ -10,18 +10,16 @@ import difflib
 import math
 import sys
 from collections.abc import Sequence
-from operator import itemgetter
 from typing import Any, NoReturn
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from tilth.core.errors import Invalid
-from tilth.plane.forms import InvalidBody, Table, WrongWidth, read_table
+from tilth.flavours.port import Rows
+from tilth.plane.columns import Picker, UnsuitableSignature
+from tilth.plane.forms import Form, InvalidBody, Table, table_of
 from tilth.wire.signature import Column, Signature
-
-Rows = NDArray[np.float64]
 
 MAX_EXACT = 1 << 53
 """Integers beyond this have no exact float64; they are refused rather than rounded in silence."""
@@ -32,18 +30,6 @@ MAX_COMPARED = 100
 _EXPECTED = {"double": "a number", "long": "a whole number", "boolean": "true or false", "string": "a string"}
 _JSON_NAMES = {str: "the string", int: "the number", float: "the number", bool: "the boolean", list: "a list", dict: "an object"}
 _NONE = type(None)
-
-
-class UnsuitableSignature(Invalid):
-    """A signature that cannot be turned into numbers."""
-
-
-class MissingColumn(Invalid):
-    """The request lacks an input of the model."""
-
-
-class ExtraColumn(Invalid):
-    """The request holds a column that is no input of the model."""
 
 
 class WrongType(Invalid):
@@ -59,89 +45,34 @@ class UnseenCategory(Invalid):
 
 
 class Encoder:
-    """Made once per loaded version. Raises UnsuitableSignature."""
+    """For a model that takes one table of numbers. Made once per loaded version. Raises UnsuitableSignature."""
 
     def __init__(self, signature: Signature) -> None:
-        if not signature.inputs:
-            raise UnsuitableSignature("the signature has no inputs: log the model again with an example")
-        self.names = tuple(column.name for column in signature.inputs)
-        self._name_set = frozenset(self.names)
-        if len(self._name_set) != len(self.names):
-            raise UnsuitableSignature("the signature names an input twice: log the model again with distinct column names")
-        self._pick = itemgetter(*self.names) if len(self.names) > 1 else None
-        self._coders = tuple(_coder(column) for column in signature.inputs)
+        self.picker = Picker(signature.inputs)
+        self._coders = tuple(coder_of(column) for column in signature.inputs)
 
-    def encode(self, body: bytes) -> Rows:
+    def encode(self, given: Form | Table) -> Rows:
         """The rows of a request, shape (rows, inputs), C order; (0, inputs) for an empty batch.
 
         Raises a kind of Invalid whose message names column, row (from 0), what was expected and what came.
         """
-        columns = self._columns(read_table(body))
+        columns = self.picker.columns(table_of(given) if isinstance(given, Form) else given)
         if not columns or not len(columns[0]):
-            return np.empty((0, len(self.names)))
+            return np.empty((0, len(self.picker.names)))
         coded = [coder.code(values) for coder, values in zip(self._coders, columns, strict=True)]
         try:
-            table = np.array(coded, dtype=np.float64)
+            rows = np.array(coded, dtype=np.float64)
         except OverflowError:
             self._blame_overflow(coded)
-        return np.ascontiguousarray(table.T)
-
-    def _columns(self, table: Table) -> Sequence[Sequence[Any]]:
-        """One sequence of values per input, in the signature's order."""
-        if table.columns is not None:
-            self._check_names(table.columns.keys())
-            return [table.columns[name] for name in self.names]
-        if not table.rows:
-            if table.names is not None:
-                self._check_names(table.names)
-            return []
-        if isinstance(table.rows[0], dict):
-            return self._columns_of_records(table.rows)
-        if table.names is not None and tuple(table.names) != self.names:
-            self._check_names(table.names)
-            columns = self._columns_of_lists(table.rows)
-            return [columns[table.names.index(name)] for name in self.names]
-        return self._columns_of_lists(table.rows)
-
-    def _columns_of_records(self, records: Sequence[dict[str, Any]]) -> Sequence[Sequence[Any]]:
-        for number, record in enumerate(records):
-            if record.keys() != self._name_set:
-                self._check_names(record.keys(), row=number)
-        if self._pick is None:
-            return [[record[self.names[0]] for record in records]]
-        return list(zip(*map(self._pick, records), strict=True))
-
-    def _columns_of_lists(self, rows: Sequence[list[Any]]) -> Sequence[Sequence[Any]]:
-        width = len(self.names)
-        if set(map(len, rows)) != {width}:
-            number, row = next((number, row) for number, row in enumerate(rows) if len(row) != width)
-            raise WrongWidth(f"row {number} has {len(row)} values, the model takes {width}: {_listed(self.names)}")
-        return list(zip(*rows, strict=True))
-
-    def _check_names(self, given: Any, row: int | None = None) -> None:
-        names = list(given)
-        where = "" if row is None else f" in row {row}"
-        for name in self.names:
-            if name not in names:
-                raise MissingColumn(f"column {name!r} is missing{where}; the model takes {_listed(self.names)}")
-        for name in names:
-            if name not in self._name_set:
-                near = difflib.get_close_matches(name, self.names, 1, 0.5)
-                hint = f"did you mean {near[0]!r}?" if near else f"the model takes {_listed(self.names)}"
-                raise ExtraColumn(f"column {name[:80]!r}{where} is no input of the model; {hint} Remove or rename it.")
-        if len(names) != len(self.names):
-            twice = next(name for name in names if names.count(name) > 1)
-            raise ExtraColumn(f"column {twice!r} is given twice{where}; give each column once")
+        return np.ascontiguousarray(rows.T)
 
     def _blame_overflow(self, coded: Sequence[Sequence[Any]]) -> NoReturn:
         for coder, values in zip(self._coders, coded, strict=True):
-            for row, value in enumerate(values):
-                if value is not None and abs(value) > sys.float_info.max:
-                    raise WrongType(f"{_place(coder.column, row)}: the number is too large for a 64-bit float")
+            blame_overflow(coder.column, values)
         raise InvalidBody("a number is too large for a 64-bit float")
 
 
-class _NumberColumn:
+class NumberColumn:
     """double, long and boolean: the types of a whole column are compared at once."""
 
     def __init__(self, column: Column) -> None:
@@ -167,7 +98,7 @@ class _NumberColumn:
                 raise WrongType(f"{_place(self.column, row)}: {value} is beyond 2**53, which a 64-bit float cannot hold exactly")
 
 
-class _CategoryColumn:
+class CategoryColumn:
     """string: the value's index in the vocabulary."""
 
     def __init__(self, column: Column) -> None:
@@ -197,17 +128,39 @@ class _CategoryColumn:
             return code
         if self.column.unseen == "missing":
             return math.nan
-        known = self.column.categories or ()
-        # The event loop waits for this: with thousands of categories a likeness to each would take longer than a thousand predictions.
-        near = difflib.get_close_matches(value[:80], known[:MAX_COMPARED], 5) or list(known[:5])
-        more = f" and {len(known) - len(near)} more" if len(known) > len(near) else ""
-        raise UnseenCategory(
-            f"{_place(self.column, row)}: {value[:80]!r} was not seen in training; known are {', '.join(map(repr, near))}{more}"
-        )
+        raise _unseen(self.column, row, value)
 
 
-def _coder(column: Column) -> _NumberColumn | _CategoryColumn:
-    return _CategoryColumn(column) if column.type == "string" else _NumberColumn(column)
+class TextColumn:
+    """string as it is, for models that take named arrays; a vocabulary, where there is one, is kept to."""
+
+    def __init__(self, column: Column) -> None:
+        self.column = column
+        self._allowed = frozenset((str, _NONE)) if column.nullable else frozenset((str,))
+        self._known = None if column.categories is None else frozenset(column.categories)
+
+    def code(self, values: Sequence[Any]) -> Sequence[Any]:
+        """Strings and None."""
+        if not self._allowed.issuperset(map(type, values)):
+            row, value = next((row, v) for row, v in enumerate(values) if type(v) not in self._allowed)
+            _refuse(self.column, row, value)
+        return values if self._known is None else [self._known_one(row, value) for row, value in enumerate(values)]
+
+    def _known_one(self, row: int, value: str | None) -> str | None:
+        assert self._known is not None
+        if value is None or value in self._known:
+            return value
+        if self.column.unseen == "missing":
+            return None
+        raise _unseen(self.column, row, value)
+
+
+Coder = NumberColumn | CategoryColumn
+
+
+def coder_of(column: Column) -> Coder:
+    """Raises UnsuitableSignature."""
+    return CategoryColumn(column) if column.type == "string" else NumberColumn(column)
 
 
 def _refuse(column: Column, row: int, value: Any) -> NoReturn:
@@ -219,10 +172,22 @@ def _refuse(column: Column, row: int, value: Any) -> NoReturn:
     raise WrongType(f"{_place(column, row)}: expected {expected}, got {kind}{shown}")
 
 
+def _unseen(column: Column, row: int, value: str) -> UnseenCategory:
+    known = column.categories or ()
+    # The event loop waits for this: with thousands of categories a likeness to each would take longer than a thousand predictions.
+    near = difflib.get_close_matches(value[:80], known[:MAX_COMPARED], 5) or list(known[:5])
+    more = f" and {len(known) - len(near)} more" if len(known) > len(near) else ""
+    return UnseenCategory(
+        f"{_place(column, row)}: {value[:80]!r} was not seen in training; known are {', '.join(map(repr, near))}{more}"
+    )
+
+
 def _place(column: Column, row: int) -> str:
     return f"column {column.name!r}, row {row}"
 
 
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(name) for name in names[:20])
-    return shown if len(names) <= 20 else f"{shown} and {len(names) - 20} more"
+def blame_overflow(column: Column, values: Sequence[Any]) -> None:
+    """Raises WrongType for the first number that a 64-bit float cannot hold."""
+    for row, value in enumerate(values):
+        if value is not None and abs(value) > sys.float_info.max:
+            raise WrongType(f"{_place(column, row)}: the number is too large for a 64-bit float")

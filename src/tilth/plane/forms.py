@@ -1,4 +1,4 @@
-"""MLflow's JSON forms of a table: `dataframe_split`, `dataframe_records`, `instances` and `inputs`. Knows nothing of the model. Pure."""
+"""MLflow's JSON forms: `dataframe_split`, `dataframe_records`, `instances` and `inputs`. Knows nothing of the model. Pure."""
 
 from __future__ import annotations
 
@@ -23,6 +23,14 @@ class WrongWidth(Invalid):
 
 
 @dataclass(frozen=True, slots=True)
+class Form:
+    """Which form a body holds, and its content as JSON has it."""
+
+    name: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """Either columns by name, all of one length, or rows: all lists (with the names of their places, if given) or all objects."""
 
@@ -31,11 +39,11 @@ class Table:
     columns: dict[str, list[Any]] | None = None
 
 
-def read_table(body: bytes) -> Table:
-    """Raises InvalidBody and WrongWidth. NaN and Infinity are no JSON and are refused: a missing value is `null`."""
-    document = _decode(body)
+def read_form(body: bytes) -> Form:
+    """Raises InvalidBody. NaN and Infinity are no JSON and are refused: a missing value is `null`."""
+    document = decode_json(body)
     if type(document) is not dict:
-        raise InvalidBody(f"the body must be a JSON object such as {_EXAMPLE}, not {_kind(document)}")
+        raise InvalidBody(f"the body must be a JSON object such as {_EXAMPLE}, not {kind_of(document)}")
     found = [form for form in FORMS if form in document]
     if len(found) != 1:
         has = ", ".join(found) or "none"
@@ -44,7 +52,12 @@ def read_table(body: bytes) -> Table:
         unknown = [name for name in document if name not in (found[0], "params")]
         if unknown:
             raise InvalidBody(f"field {unknown[0][:80]!r} is unknown; beside {found[0]} only 'params' may stand")
-    form, value = found[0], document[found[0]]
+    return Form(found[0], document[found[0]])
+
+
+def table_of(given: Form) -> Table:
+    """What the form means for a model that takes columns. Raises InvalidBody and WrongWidth."""
+    form, value = given.name, given.value
     match form:
         case "dataframe_split":
             return _split(value)
@@ -54,7 +67,8 @@ def read_table(body: bytes) -> Table:
             return _by_column(form, value) if type(value) is dict else Table(rows=_rows(form, value, (list, dict)))
 
 
-def _decode(body: bytes) -> Any:
+def decode_json(body: bytes) -> Any:
+    """Raises InvalidBody."""
     try:
         return msgspec.json.decode(body)
     except RecursionError as error:
@@ -83,12 +97,12 @@ def _split(value: Any) -> Table:
 def _rows(form: str, value: Any, kinds: tuple[type, ...]) -> list[Any]:
     expected = " or all ".join("lists of values" if kind is list else "objects" for kind in kinds)
     if type(value) is not list:
-        raise InvalidBody(f"{form} must be a list of rows, all {expected}; got {_kind(value)}")
+        raise InvalidBody(f"{form} must be a list of rows, all {expected}; got {kind_of(value)}")
     met = set(map(type, value))
     if len(met) > 1 or not met.issubset(kinds):
         first = type(value[0]) if type(value[0]) in kinds else None
         row = next(number for number, item in enumerate(value) if type(item) is not first)
-        raise InvalidBody(f"{form} must hold rows that are all {expected}; row {row} is {_kind(value[row])}")
+        raise InvalidBody(f"{form} must hold rows that are all {expected}; row {row} is {kind_of(value[row])}")
     return value
 
 
@@ -96,7 +110,7 @@ def _by_column(form: str, value: dict[str, Any]) -> Table:
     lengths: dict[str, int] = {}
     for name, column in value.items():
         if type(column) is not list:
-            raise InvalidBody(f"{form} column {name[:80]!r} must be a list of values, not {_kind(column)}")
+            raise InvalidBody(f"{form} column {name[:80]!r} must be a list of values, not {kind_of(column)}")
         lengths[name] = len(column)
     if len(set(lengths.values())) > 1:
         shown = ", ".join(f"{name[:40]!r} {length}" for name, length in list(lengths.items())[:8])
@@ -104,6 +118,7 @@ def _by_column(form: str, value: dict[str, Any]) -> Table:
     return Table(columns=value)
 
 
-def _kind(value: Any) -> str:
+def kind_of(value: Any) -> str:
+    """What JSON calls it, for a message."""
     names = {dict: "an object", list: "a list", str: "a string", int: "a number", float: "a number", bool: "a boolean"}
     return names.get(type(value), "null")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -12,8 +13,12 @@ import numpy as np
 from tilth.core import clock
 from tilth.core.errors import TilthError
 from tilth.flavours import load_predictor
+from tilth.flavours.mlflow_folder import SERVING_EXAMPLE_NAME
+from tilth.plane.arrays import zeros_of
 from tilth.plane.cache import ArtifactDamaged, ModelCache
 from tilth.plane.fetching import ModelSource
+from tilth.plane.forms import read_form
+from tilth.plane.inputs import Inputs, count_of, repeated
 from tilth.plane.latency import Tally
 from tilth.plane.routing import InvalidRoutes, RouteTable
 from tilth.plane.serving import LoadedVersion, ServedDeployment
@@ -66,10 +71,23 @@ class Loader:
 def _load(sealed: PlaneVersion, folder: Path) -> LoadedVersion:
     document = _document(sealed, folder)
     loaded = LoadedVersion(sealed, document, load_predictor(folder, document))
+    first = _first_rows(folder, loaded)
     for count in WARM_UP_ROWS:
-        rows = np.zeros((count, len(document.signature.inputs)))
-        loaded.listed(loaded.predict(rows))
+        loaded.listed(loaded.predict(repeated(first, count)))
     return loaded
+
+
+def _first_rows(folder: Path, loaded: LoadedVersion) -> Inputs:
+    """At least one row to warm up with. Named arrays: the example that was saved beside the model, since zeros of any length may be
+    nothing that it can read; where there is none, zeros and empty texts."""
+    signature = loaded.signature
+    if not signature.named:
+        return np.zeros((1, len(signature.inputs)))
+    with contextlib.suppress(FileNotFoundError):
+        example = loaded.encoder.encode(read_form((folder / SERVING_EXAMPLE_NAME).read_bytes()))
+        if count_of(example):
+            return example
+    return {given.name: zeros_of(given) for given in signature.tensors or signature.inputs}
 
 
 def _document(sealed: PlaneVersion, folder: Path) -> ModelDocument:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
-
-from tilth.flavours.port import Outputs, Predictor, Rows
-from tilth.plane.encoding import Encoder
+from tilth.flavours.port import ArrayPredictor, Predictor
+from tilth.plane.arrays import encoder_of
+from tilth.plane.columns import UnsuitableSignature
+from tilth.plane.inputs import Inputs, Results, count_of
 from tilth.plane.latency import Tally
-from tilth.plane.outputs import OutputColumns
+from tilth.plane.outputs import outputs_of
 from tilth.plane.routing import RouteTable
 from tilth.wire.models import ModelDocument
 from tilth.wire.plane import PlaneDeployment, PlaneState, PlaneToken, PlaneVersion
@@ -22,30 +22,33 @@ Verb = Literal["invocations", "ready"]
 class LoadedVersion:
     """A verified, warmed model version, ready to predict."""
 
-    __slots__ = ("__weakref__", "encoder", "engine", "engine_header", "key", "model", "outputs", "predictor", "version")
+    __slots__ = ("__weakref__", "_run", "encoder", "engine", "engine_header", "key", "model", "outputs", "signature", "version")
 
-    def __init__(self, sealed: PlaneVersion, document: ModelDocument, predictor: Predictor) -> None:
+    def __init__(self, sealed: PlaneVersion, document: ModelDocument, predictor: Predictor | ArrayPredictor) -> None:
         self.key = sealed.key
         self.model = sealed.model
         self.version = str(sealed.version)
         self.engine = predictor.engine
         self.engine_header = predictor.engine.encode()
-        self.encoder = Encoder(document.signature)
-        self.outputs = OutputColumns(document)
-        self.predictor = predictor
+        self.signature = document.signature
+        self.encoder = encoder_of(document.signature)
+        self.outputs = outputs_of(document.signature)
+        named = isinstance(predictor, ArrayPredictor)
+        if named != document.signature.named:
+            wanted = ("one table of numbers", "arrays by name")[document.signature.named]
+            raise UnsuitableSignature(f"the signature says that the model takes {wanted}, and it does not: log it again")
+        self._run: Callable[[Any], Any] = predictor.predict_arrays if isinstance(predictor, ArrayPredictor) else predictor.predict
 
-    def predict(self, rows: Rows) -> Outputs:
-        """One result per row, (rows,) or (rows, outputs). Raises whatever the model raises, and ValueError if it gives another shape."""
-        if not len(rows):
-            return np.empty(0)
-        outputs = self.predictor.predict(rows)
-        if outputs.ndim not in (1, 2) or len(outputs) != len(rows):
-            raise ValueError(f"the model gave an array of shape {outputs.shape} for {len(rows)} rows")
-        return outputs
+    def predict(self, inputs: Inputs) -> Results:
+        """A result per row. Raises whatever the model raises, and ValueError if it gives what its signature does not say."""
+        count = count_of(inputs)
+        if not count:
+            return self.outputs.empty()
+        return self.outputs.checked(self._run(inputs), count)
 
-    def listed(self, outputs: Outputs) -> list[Any]:
+    def listed(self, outputs: Results) -> Any:
         """The results as they stand in JSON."""
-        return self.outputs.listed(outputs)
+        return self.outputs.listed(outputs)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
