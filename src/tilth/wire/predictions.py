@@ -27,7 +27,10 @@ class PredictionFrame(msgspec.Struct, frozen=True, array_like=True):
     """One answered request of one or more rows.
 
     moment: ms since the epoch, when it was answered; version: key of the model version (`model/number`); request_id: the caller's own
-    id or empty; body and answer: the raw bytes of the request and of the answer's JSON.
+    id or empty; body and answer: the raw bytes of the request and of the answer.
+    protocol: name of the codec that reads both back; header_bytes, answer_header_bytes: of the JSON before binary tensors, 0 without any.
+    latency_us: from the request's last byte to its answer. route_key: what chose the version, empty where the request named none.
+    shadow: the answer of a version in the shadow, which nobody was given; its prediction id is that of the answer that was.
     Row n of it is known to everybody else as `<prediction_id>.<n>`.
     """
 
@@ -40,6 +43,12 @@ class PredictionFrame(msgspec.Struct, frozen=True, array_like=True):
     body: bytes
     answer: bytes
     rows: int = 0
+    protocol: str = "mlflow"
+    header_bytes: int = 0
+    answer_header_bytes: int = 0
+    latency_us: int = 0
+    route_key: str = ""
+    shadow: bool = False
 
 
 _encoder = msgspec.msgpack.Encoder()

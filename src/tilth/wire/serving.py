@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from tilth.wire.plane import LogSync, OnLogFailure
+from tilth.wire.shipping import Redaction
 
 DeploymentState = Literal["pending", "loading", "live", "failed", "unserved"]
 """pending: published, not yet acknowledged · loading: a worker is at it · live: every worker serves this generation ·
@@ -15,12 +16,24 @@ failed: a worker refused it, what served before serves on · unserved: no model 
 
 
 class DeploymentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """max_queue_rows: rows that may wait in a worker before it answers 503. log_sync `each`: a prediction is on disk before its answer."""
+    """max_queue_rows: rows that may wait in a worker before it answers 503. log_sync `each`: a prediction is on disk before its answer.
+
+    label_key: input columns, or `route_key` or `request_id`, that a label may name instead of a prediction; the label is then of every
+    prediction of that key which lies at most label_window_s (30 days) before the label's moment.
+
+    keep_predictions_days: files of predictions whose last one is older are deleted. redact: inputs and outputs that are hashed, or dropped,
+    before a prediction is kept. log_sample: parts of 10,000 of the predictions that are kept.
+    """
 
     max_body_bytes: Annotated[int, Meta(ge=1, le=1_000_000_000)] = 10_000_000
     max_queue_rows: Annotated[int, Meta(ge=1, le=1_000_000)] = 4096
     on_log_failure: OnLogFailure = "serve"
     log_sync: LogSync = "interval"
+    label_key: Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=250)], ...], Meta(max_length=8)] = ()
+    label_window_s: Annotated[int, Meta(ge=1, le=31_622_400)] = 2_592_000
+    keep_predictions_days: Annotated[int, Meta(ge=1, le=3660)] = 90
+    redact: Annotated[dict[Annotated[str, Meta(min_length=1, max_length=250)], Redaction], Meta(max_length=200)] = {}
+    log_sample: Annotated[int, Meta(ge=1, le=10_000)] = 10_000
 
 
 class Deploy(msgspec.Struct, forbid_unknown_fields=True):

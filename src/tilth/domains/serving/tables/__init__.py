@@ -1,5 +1,16 @@
 """Tables of deployments and of what belongs to them."""
 
 from tilth.domains.serving.tables.deployments import deployment, deployment_generation
+from tilth.domains.serving.tables.labels import label, label_correction, scored_prediction
+from tilth.domains.serving.tables.predictions import deployment_shadow, prediction_file, prediction_segment
 
-__all__ = ["deployment", "deployment_generation"]
+__all__ = [
+    "deployment",
+    "deployment_generation",
+    "deployment_shadow",
+    "label",
+    "label_correction",
+    "prediction_file",
+    "prediction_segment",
+    "scored_prediction",
+]

@@ -1,0 +1,137 @@
+"""Documents between the shipper of predictions and the control process, and what both write into the home.
+
+The shipper turns closed segments into Parquet files, uploads their bytes by digest and then announces them in one `Shipment`, which
+counts as a whole or not at all: a segment that was announced before is told back, and nothing of that shipment is taken.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+SHIPPER_STATUS_PATH = "plane/shipping.json"
+FLUSH_PATH = "plane/flush"
+"""Its time of change is the moment of the newest request: segments that are older shall be closed and shipped now."""
+SHIPPER_LEASE_MS = 15_000
+"""A shipper whose status is older than this is not there: workers then close segments by size and age alone."""
+
+Redaction = Literal["hash", "drop"]
+Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Hex32 = Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
+Day = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+Count = Annotated[int, Meta(ge=0, le=1 << 53)]
+
+
+class LogPolicy(msgspec.Struct, frozen=True):
+    """What of a deployment's predictions is kept. redact: by name of an input or output. key: hex, hashes are made under it.
+
+    sample: parts of 10,000 of the predictions that are kept, chosen by a hash of their ids.
+    """
+
+    redact: dict[str, Redaction] = {}
+    key: str = ""
+    sample: int = 10_000
+
+
+class ShippedVersion(msgspec.Struct, frozen=True):
+    """What the shipper must know of a version that answered for a deployment."""
+
+    project_id: str
+    project: str
+    deployment: str
+    model: str
+    version: int
+    logged_model_id: str
+    manifest_digest: str
+    policy: LogPolicy
+
+
+class ShippedFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One Parquet file, whose bytes were uploaded before. first, last: moments of its first and last row in ms.
+
+    columns: digest of its names and types; files of equal ones can be joined. versions: keys (`model/3`) of those in it.
+    shadow: whether its rows are answers of shadows, which nobody was given.
+    """
+
+    deployment_id: Hex32
+    day: Day
+    digest: Sha256
+    size: Count
+    rows: Annotated[int, Meta(ge=1, le=1 << 31)]
+    first: Count
+    last: Count
+    min_id: Hex32
+    max_id: Hex32
+    columns: Sha256
+    versions: Annotated[tuple[str, ...], Meta(min_length=1, max_length=10_000)]
+    shadow: bool = False
+
+
+class ShippedSegment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """frames: whole ones; undecoded: rows whose values could not be read; dropped: rows of deployments that are gone; torn_bytes: cut off
+    at its end by a kill or a power cut."""
+
+    id: Hex32
+    frames: Count
+    undecoded: Count = 0
+    dropped: Count = 0
+    torn_bytes: Count = 0
+
+
+class Shipment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    segments: Annotated[tuple[ShippedSegment, ...], Meta(min_length=1, max_length=1000)]
+    files: Annotated[tuple[ShippedFile, ...], Meta(max_length=1000)] = ()
+
+
+class ShipmentAnswer(msgspec.Struct, frozen=True):
+    """known: segments that an earlier shipment brought. If there are any, nothing of this one was taken."""
+
+    known: tuple[str, ...] = ()
+
+
+class StoredFile(msgspec.Struct, frozen=True):
+    """A file as the table of files knows it."""
+
+    id: str
+    day: str
+    digest: str
+    size: int
+    rows: int
+    first: int
+    last: int
+    versions: tuple[str, ...]
+    shadow: bool = False
+
+
+class Compaction(msgspec.Struct, frozen=True):
+    """Small files of one deployment, day and set of columns that shall become one, oldest first; none: nothing to do."""
+
+    deployment_id: str = ""
+    columns: str = ""
+    files: tuple[StoredFile, ...] = ()
+
+
+class Compacted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The one file that replaces `replaces` (ids)."""
+
+    replaces: Annotated[tuple[Hex32, ...], Meta(min_length=2, max_length=1000)]
+    file: ShippedFile
+
+
+class ShipperStatus(msgspec.Struct, frozen=True):
+    """Written into the home after each round. error: why the last one failed, else empty. waiting_bytes: of closed segments.
+
+    shipped, undecoded, dropped: rows since its start; torn_bytes: likewise.
+    """
+
+    pid: int
+    started: int
+    written: int
+    shipped: int = 0
+    undecoded: int = 0
+    dropped: int = 0
+    torn_bytes: int = 0
+    waiting_bytes: int = 0
+    error: str = ""
