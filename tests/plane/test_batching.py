@@ -24,6 +24,7 @@ from tilth.plane.serving import LoadedVersion, ServedDeployment, serving_state
 from tilth.wire import predictions
 from tilth.wire.models import ModelDocument
 from tilth.wire.plane import PlaneDeployment, PlaneRoute, PlaneState, PlaneToken, PlaneVersion
+from tilth.wire.scores import score_bucket
 from tilth.wire.signature import Column, Signature
 
 HEADERS = {b"authorization": b"Bearer t", b"content-type": b"application/json"}
@@ -125,6 +126,17 @@ def test_one_bad_request_does_not_fail_its_neighbours(bench: Bench) -> None:
         assert b"doubles/1 failed on this request: ValueError: unlucky" in raising.body
         assert (bench.tally.requests, bench.tally.rows, bench.tally.errors) == (4, 2, 2)
         assert len(bench.logged()) == 2
+
+    run(scenario)
+
+
+def test_each_version_is_counted_by_what_became_of_its_requests(bench: Bench) -> None:
+    async def scenario() -> None:
+        await asyncio.gather(bench.send(1), bench.send(2, 3), bench.send(13), bench.send("word"), bench.send())
+        counts = bench.tally.of("doubles/1").present("doubles/1")
+        assert (counts.requests, counts.rows, counts.errors, counts.refused, sum(counts.latency_buckets)) == (5, 3, 1, 1, 5)
+        assert counts.scores == {score_bucket(value): 1 for value in (2.0, 4.0, 6.0)}
+        assert list(bench.tally.versions) == ["doubles/1"]
 
     run(scenario)
 

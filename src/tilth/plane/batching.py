@@ -49,6 +49,7 @@ class _Ask:
         "inputs",
         "outcome",
         "reply",
+        "results",
         "rows",
         "served",
         "slip",
@@ -69,6 +70,7 @@ class _Ask:
         self.inputs: Inputs = NO_ROWS
         self.rows = 0
         self.group: tuple[LoadedVersion, Hashable] = (self.version, None)
+        self.results: Results = NO_ROWS
         self.outcome: bytes = b""
         self.answered = False
 
@@ -76,6 +78,11 @@ class _Ask:
         self.inputs = inputs
         self.rows = count_of(inputs)
         self.group = (self.version, likeness_of(inputs))
+
+    def answer_with(self, results: Results) -> None:
+        """Makes the outcome. Raises what the model's own odd values raise."""
+        self.results = results
+        self.outcome = _outcome(self, results)
 
     def past_deadline(self) -> bool:
         return self.deadline is not None and clock.perf() > self.deadline
@@ -168,14 +175,13 @@ class Core:
         """Those that have an outcome; the others are refused."""
         try:
             if len(asks) == 1:
-                outputs = version.predict(asks[0].inputs)
-                asks[0].outcome = _outcome(asks[0], outputs)
+                asks[0].answer_with(version.predict(asks[0].inputs))
                 return asks
             outputs = version.predict(joined([ask.inputs for ask in asks]))
             start = 0
             for ask in asks:
                 end = start + ask.rows
-                ask.outcome = _outcome(ask, rows_of(outputs, start, end))
+                ask.answer_with(rows_of(outputs, start, end))
                 start = end
         except Exception as error:  # noqa: BLE001 the model is the user's code: it may raise anything
             if len(asks) == 1:
@@ -232,6 +238,7 @@ class Core:
                     self._refuse(ask, failure)
                     continue
             tally.rows += ask.rows
+            tally.of(ask.version.key).note(ask.results, ask.rows)
             self._reply(ask, Answer(200, ask.outcome, _headers(ask)))
 
     def _refuse(self, ask: _Ask, error: TilthError) -> None:
@@ -243,7 +250,8 @@ class Core:
         ask.answered = True
         self.in_flight -= 1
         now = clock.perf()
-        ask.served.tally.observe(now - ask.arrived, now)
+        tally = ask.served.tally
+        tally.of(ask.version.key).answered(answer.status, tally.observe(now - ask.arrived, now))
         ask.reply(answer)
 
 
@@ -258,7 +266,7 @@ def _predict_large(ask: _Ask) -> None:
         if ask.past_deadline():
             return
         pieces.append(ask.version.predict(rows_of(ask.inputs, start, start + BATCH_ROWS)))
-    ask.outcome = _outcome(ask, joined(pieces))
+    ask.answer_with(joined(pieces))
 
 
 def _outcome(ask: _Ask, outputs: Results) -> bytes:
@@ -298,6 +306,8 @@ def _frame(ask: _Ask, moment: clock.Millis) -> bytes:
             body=ask.body,
             answer=ask.outcome,
             rows=ask.rows,
+            latency_us=round((clock.perf() - ask.arrived) * 1e6),
+            route_key=slip.route_key.decode(errors="replace"),
         )
     )
 
