@@ -1,6 +1,6 @@
-"""Tree ensembles without scikit-learn: treelite's general tree inference, some 30 us for a row. treelite is imported late.
+"""Tree ensembles without their framework: treelite's general tree inference, some 30 us for a row. treelite is imported late.
 
-Exact where scikit-learn is exact, with two differences that are mended here: forests and classic gradient boosting compare in
+Exact where the framework is exact, with two differences that are mended here: forests, classic gradient boosting and XGBoost compare in
 float32 (so rows are rounded first), and treelite does not know scikit-learn's rule that an unknown category is a missing value.
 """
 
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tilth.flavours import treelite_boosters
 from tilth.flavours.estimators import innermost
 from tilth.flavours.port import CannotCompile, Compiled, EngineUnusable, Outputs, Predictor, Rows
 from tilth.wire.models import PredictMethod
@@ -41,18 +42,24 @@ class TreeliteCompiler:
     def compile(self, model: Any, signature: Signature, method: PredictMethod, folder: Path) -> Compiled:
         model = innermost(model)
         kind = type(model).__name__
-        if kind not in _HISTOGRAM | _FOREST:
+        booster = treelite_boosters.knows(model)
+        if kind not in _HISTOGRAM | _FOREST and not booster:
             raise CannotCompile(f"{kind} is no tree ensemble that treelite reads")
         if hasattr(model, "classes_") and method != "predict_proba":
             raise CannotCompile("a classifier compiles for predict_proba only")
         known = _known_categories(model, signature) if kind in _HISTOGRAM else {}
-        landmarks = _histogram_landmarks(model) if kind in _HISTOGRAM else _forest_landmarks(model)
-        ensemble = _imported(_with_encoder_of(model, known) if known else model)
+        if booster:
+            ensemble = treelite_boosters.imported_booster(model)
+            landmarks = treelite_boosters.landmarks_of(ensemble)
+        else:
+            ensemble = _imported(_with_encoder_of(model, known) if known else model)
+            landmarks = _histogram_landmarks(model) if kind in _HISTOGRAM else _forest_landmarks(model)
         path = folder / FILE
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(ensemble.serialize_bytes())
         partial = {str(at): categories for at, categories in known.items() if not _whole(signature, at, categories)}
-        detail = {"float32": kind in _FOREST, "known": partial, "trees": ensemble.num_tree}
+        float32 = kind in _FOREST or treelite_boosters.compares_in_float32(model)
+        detail = {"float32": float32, "known": partial, "trees": ensemble.num_tree}
         return Compiled(FILE, detail, landmarks)
 
     def load(self, path: Path, detail: Mapping[str, Any], outputs: int) -> Predictor:

@@ -1,0 +1,62 @@
+"""What the adapters of boosting libraries share: classes, decisions, and the vocabularies of training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tilth.flavours import frames, tabular
+from tilth.flavours.port import UnusableExample
+from tilth.wire.models import ModelDocument, PredictMethod
+from tilth.wire.signature import Column, Signature, Unseen
+
+
+def signature_of(
+    example: Any,
+    ask: tabular.Ask,
+    method: PredictMethod,
+    classes: Sequence[Any],
+    *,
+    build_of: Callable[[Signature, Sequence[frames.Kind]], tabular.Build | None] | None = None,
+    vocabularies: Mapping[str, Sequence[str]],
+    categories: Mapping[str, Sequence[str]] | None,
+    unseen: Mapping[str, Unseen] | None,
+) -> Signature:
+    """ask: probabilities where there are classes, else the answer. vocabularies: of training; they win, since codes are places in them."""
+
+    def run_of(draft: Signature, kinds: Sequence[frames.Kind]) -> tabular.TableRun:
+        return tabular.TableRun("", ask, build_of(draft, kinds) if build_of else None)
+
+    def outputs_of(answer: NDArray[Any]) -> tuple[Column, ...]:
+        if method == "predict_proba":
+            return tabular.probabilities_of(classes)
+        return tabular.predictions_of(tabular.chosen(answer, np.asarray(classes)) if len(classes) else answer, classes)
+
+    known = {**(categories or {}), **vocabularies}
+    return tabular.signature_of(example, run_of, outputs_of, categories=known, unseen=unseen)
+
+
+def deciding(ask: tabular.Ask, document: ModelDocument) -> tabular.Ask:
+    """Where the class is wanted: what `ask` finds likelier. Classes that are numbers come as numbers, others as their names."""
+    if document.method == "predict_proba" or not document.classes:
+        return ask
+    names = document.signature.outputs[0].categories is not None
+    classes = np.array(document.classes, dtype=object) if names else np.array([float(label) for label in document.classes])
+    return lambda table: tabular.chosen(np.asarray(ask(table)), classes)
+
+
+def check_categories(example: Any, trained: Sequence[Sequence[Any]]) -> dict[str, list[str]]:
+    """Vocabularies by column. trained: those of the columns of type category, in their order, as the booster keeps them.
+
+    Raises UnusableExample where the example has other columns of type category.
+    """
+    names = [name for name in example.columns if example[name].dtype.name == "category"] if frames.is_frame(example) else []
+    if len(names) != len(trained):
+        raise UnusableExample(
+            f"the model was fitted on {len(trained)} columns of type category, the example has {len(names)}; "
+            "give some rows of the DataFrame that the model was fitted on."
+        )
+    return {name: [str(value) for value in values] for name, values in zip(names, trained, strict=True)}
