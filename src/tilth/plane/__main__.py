@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import ctypes
 import logging
 import os
 import signal
@@ -15,35 +14,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import tilth.plane.one_thread  # noqa: F401 first, before numpy
+from tilth.plane.parent import die_with_parent
 from tilth.plane.server import Worker, listen, serve
 
 new_event_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
 with contextlib.suppress(ImportError):  # uvloop is not built for every platform
     from uvloop import new_event_loop
 
-PR_SET_PDEATHSIG, PR_GET_PDEATHSIG = 1, 2
-
-
-def die_with_parent() -> None:
-    """A worker that outlives its supervisor would hold the port. Linux only; elsewhere the supervisor's own clean-up must do.
-
-    The supervisor arms SIGKILL before it starts us, which a process that hangs cannot ignore: that one stays.
-    """
-    if sys.platform != "linux":
-        return
-    parent = os.getppid()
-    libc, armed = ctypes.CDLL(None), ctypes.c_int(0)
-    libc.prctl(PR_GET_PDEATHSIG, ctypes.byref(armed), 0, 0, 0)
-    if not armed.value:
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    if os.getppid() != parent:
-        sys.exit("the supervisor is gone")
-
 
 def main() -> None:
     arguments = _arguments()
     if arguments.fd is not None:
-        die_with_parent()
+        die_with_parent(signal.SIGTERM)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
     listener = socket.socket(fileno=arguments.fd) if arguments.fd is not None else listen(arguments.host, arguments.port)
     worker = Worker(arguments.home.resolve(), arguments.worker, listener, arguments.ready_fd)

@@ -15,12 +15,17 @@ STATUS_FOLDER = "plane/status"
 CACHE_FOLDER = "plane/cache"
 TOKEN_PATH = "plane/token"
 PREDICTIONS_FOLDER = "predictions"
+ENVIRONMENTS_FOLDER = "plane/environments"
 LEASE_MS = 10_000
 """A worker whose status is older than this does not count: neither as live nor as one that must acknowledge."""
 
 OnLogFailure = Literal["serve", "refuse"]
 LogSync = Literal["interval", "each"]
-VersionCondition = Literal["loading", "ready", "failed"]
+VersionCondition = Literal["loading", "ready", "failed", "unloaded", "stuck", "restarting"]
+"""unloaded: verified, and loaded again by its next request. stuck: a prediction does not end, and others are refused.
+restarting: none of its processes answers just now."""
+ModelEnvironment = Literal["server", "model"]
+LoadWhen = Literal["eager", "lazy"]
 
 
 class ModelFile(msgspec.Struct, frozen=True):
@@ -50,6 +55,40 @@ class PlaneRoute(msgspec.Struct, frozen=True):
     weight: int
 
 
+class PlaneRuntime(msgspec.Struct, frozen=True):
+    """Where and how the versions of a deployment run.
+
+    process: in processes of their own; so do they wherever the model's document says `isolated`, and where one of environment, python,
+    memory_mb, threads or max_processes asks for what only a process can have. environment `model`: built from the model's requirements;
+    python: path of an interpreter instead. memory_mb: a process that holds more is ended and started again; 0 is unbounded.
+    predict_timeout_s: a prediction that takes longer is answered 504; its process is ended, or its thread left and the version refused
+    until it returns. load `lazy`: loaded by the first request; unloaded after idle_unload_s without one (0: never for that).
+    """
+
+    process: bool = False
+    environment: ModelEnvironment = "server"
+    python: str = ""
+    memory_mb: int = 0
+    threads: int = 1
+    min_processes: int = 1
+    max_processes: int = 1
+    predict_timeout_s: float = 30.0
+    load: LoadWhen = "eager"
+    idle_unload_s: float = 300.0
+
+    @property
+    def apart(self) -> bool:
+        """Whether only processes of their own can give what is asked for."""
+        return bool(
+            self.process
+            or self.environment == "model"
+            or self.python
+            or self.memory_mb
+            or self.threads != 1
+            or self.max_processes > 1
+        )
+
+
 class PlaneDeployment(msgspec.Struct, frozen=True):
     """generation grows with every change of this deployment; workers acknowledge it once it serves."""
 
@@ -65,6 +104,8 @@ class PlaneDeployment(msgspec.Struct, frozen=True):
     max_queue_rows: int = 4096
     on_log_failure: OnLogFailure = "serve"
     log_sync: LogSync = "interval"
+    runtime: PlaneRuntime = PlaneRuntime()
+    label_key: tuple[str, ...] = ()
 
 
 class PlaneToken(msgspec.Struct, frozen=True):
@@ -88,10 +129,18 @@ class PlaneState(msgspec.Struct, frozen=True):
 
 
 class VersionStatus(msgspec.Struct, frozen=True):
+    """error: why it failed, or what last went wrong with a process of it. lane: where it predicts: `inline` with the event loop, in a
+    `thread` or in `process`es; restarts: how often one of those ended unasked. memory_bytes: of the processes, or as measured at loading.
+    """
+
     key: str
     condition: VersionCondition
     engine: str = ""
     error: str = ""
+    lane: str = ""
+    processes: int = 0
+    restarts: int = 0
+    memory_bytes: int = 0
 
 
 class VersionTally(msgspec.Struct, frozen=True):
