@@ -212,8 +212,7 @@ def test_text_columns_take_their_vocabulary_from_the_caller(flights: pd.DataFram
     model = make_pipeline(encoder, LogisticRegression(max_iter=1000)).fit(frame, late)
     document = saved(model, tmp_path, frame.head(), categories={"origin": ["EWR", "JFK", "LGA"]})
     predictor = load_predictor(tmp_path, document)
-    assert predictor.engine == "sklearn"
-    assert "pipeline of ColumnTransformer, LogisticRegression" in document.not_compiled
+    assert predictor.engine == "onnxruntime"
     assert predictor.predict(rows_of(frame, document)) == pytest.approx(model.predict_proba(frame)[:, 1], abs=1e-12)
 
 

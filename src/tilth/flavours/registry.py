@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from tilth.flavours.catboost import CatboostFlavour
+from tilth.flavours.lightgbm import LightgbmFlavour
 from tilth.flavours.linear import LinearCompiler
+from tilth.flavours.onnx import OnnxFlavour
+from tilth.flavours.onnx_compiler import OnnxCompiler
 from tilth.flavours.port import Compiler, Flavour, UnknownFlavour
 from tilth.flavours.sklearn import SklearnFlavour
+from tilth.flavours.statsmodels import StatsmodelsFlavour
 from tilth.flavours.treelite import TreeliteCompiler
+from tilth.flavours.xgboost import XgboostFlavour
 
-FLAVOURS: tuple[Flavour, ...] = (SklearnFlavour(),)
+FLAVOURS: tuple[Flavour, ...] = (
+    XgboostFlavour(),
+    LightgbmFlavour(),
+    CatboostFlavour(),
+    StatsmodelsFlavour(),
+    SklearnFlavour(),
+    OnnxFlavour(),
+)
+"""In the order in which they are asked: boosting libraries make their classes estimators of scikit-learn."""
 
-COMPILERS: tuple[Compiler, ...] = (TreeliteCompiler(), LinearCompiler())
+COMPILERS: tuple[Compiler, ...] = (TreeliteCompiler(), LinearCompiler(), OnnxCompiler())
 """In the order in which they are tried."""
 
 
