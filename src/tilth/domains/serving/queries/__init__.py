@@ -6,6 +6,7 @@ from tilth.domains.serving.queries.deployments import (
     deployments_page,
     generations_of,
 )
+from tilth.domains.serving.queries.labels import labelled_scores, versions_with_labels
 from tilth.domains.serving.queries.pages import (
     Surroundings,
     deployment_detail,
@@ -25,5 +26,7 @@ __all__ = [
     "deployments_of_model",
     "deployments_page",
     "generations_of",
+    "labelled_scores",
     "plane_deployments_across_projects",
+    "versions_with_labels",
 ]

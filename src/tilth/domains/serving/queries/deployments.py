@@ -101,6 +101,13 @@ def deployments_across_projects(tx: Tx) -> list[Deployment]:
     return [deployment_of(row) for row in rows]
 
 
+def deployment_across_projects(tx: Tx, deployment_id: str, *, lock: bool = False) -> Deployment | None:
+    """lock: hold it against other writers until the transaction ends. None for one that is gone."""
+    statement = select(*deployment.c).where(deployment.c.id == deployment_id, deployment.c.deleted_at.is_(None))
+    row = tx.one(statement.with_for_update() if lock else statement)
+    return deployment_of(row) if row else None
+
+
 def generations_of(tx: Tx, project_id: str, deployment_id: str, limit: int = 200) -> list[Generation]:
     """Newest first, at most 1,000."""
     rows = tx.all(

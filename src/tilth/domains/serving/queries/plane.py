@@ -53,6 +53,7 @@ def _plane_deployment(
         max_queue_rows=found.settings.max_queue_rows,
         on_log_failure=found.settings.on_log_failure,
         log_sync=found.settings.log_sync,
+        label_key=found.settings.label_key,
     )
 
 

@@ -1,0 +1,136 @@
+"""Labels of predictions as our own API takes and shows them, and the keys by which they are joined. Moments in ms since the epoch."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+MAX_LABELS = 10_000
+"""Labels of one call; the SDK and the command cut longer lists."""
+
+
+class LogLabels(msgspec.Struct, forbid_unknown_fields=True):
+    """Each row: `prediction_id` (`<id>.<n>`, or the id of a request of one row) or the deployment's declared key columns; `label`,
+    a number, true or false, or the name of a class; `at` (ms, or ISO 8601 with a time zone), by default now, which only a key needs."""
+
+    labels: Annotated[list[dict[str, Any]], Meta(max_length=MAX_LABELS)]
+
+
+class LabelsLogged(msgspec.Struct, frozen=True):
+    """received = new + unchanged + corrected + repeated (named twice in the call; the last one counts).
+
+    matched: rows of predictions that got a label, or another one, by this call; waiting: labels of the deployment whose prediction is not
+    known (yet), counted to 10,000.
+    """
+
+    received: int
+    new: int
+    unchanged: int
+    corrected: int
+    repeated: int
+    matched: int
+    waiting: int
+
+
+class CoverageRow(msgspec.Struct, frozen=True):
+    """Rows that one version answered on one UTC day (`2013-01-31`), and how many of them have a label."""
+
+    day: str
+    model: str
+    version: int
+    predictions: int
+    labelled: int
+
+    @property
+    def share(self) -> float:
+        return self.labelled / self.predictions if self.predictions else 0.0
+
+
+class Coverage(msgspec.Struct, frozen=True):
+    """days: newest first. waiting: labels whose prediction is not known (yet), counted to 10,000. key: columns that labels may name
+    instead of a prediction; window_s: how long before a label its prediction may lie."""
+
+    predictions: int
+    labelled: int
+    waiting: int
+    key: list[str]
+    window_s: int
+    days: list[CoverageRow]
+
+
+class OutcomeView(msgspec.Struct, frozen=True):
+    """One metric of one version over a window, with the bounds of its 95 % interval where they are known."""
+
+    name: str
+    value: float
+    low: float | None
+    high: float | None
+
+
+class VersionOutcomes(msgspec.Struct, frozen=True):
+    """kind: what the labels are (probability, class, number). rows: labelled rows that the metrics are of."""
+
+    version: int
+    kind: str
+    rows: int
+    metrics: list[OutcomeView]
+
+
+class Outcomes(msgspec.Struct, frozen=True):
+    since: int
+    until: int
+    versions: list[VersionOutcomes]
+
+
+class LabelVersion(msgspec.Struct, frozen=True):
+    """A label as it is, or was until `replaced`. label: as it was given; value: the number it stands for."""
+
+    label: str
+    value: float
+    logged: int
+    by: str
+    replaced: int | None = None
+
+
+class ScoredRows(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Answered rows of one deployment as columns of equal length: what labels are joined to.
+
+    scores: the value of the only output, or the index of the greatest of several (wire.scores); None where it is not finite.
+    units: `key_of` the route key; join_keys: `key_of` the declared columns, None where one of them is missing.
+    """
+
+    prediction_ids: list[str]
+    rows: list[int]
+    at: list[int]
+    models: list[str]
+    versions: list[int]
+    scores: list[float | None]
+    units: list[str]
+    join_keys: list[str | None]
+
+
+def key_of(values: Iterable[object]) -> str | None:
+    """32 hexadecimal digits for the values of a key; None where one of them is missing.
+
+    A number and its text are the same key (7, 7.0 and "7"), so that a CSV file and a request agree.
+    """
+    words = [_word(value) for value in values]
+    if any(word is None for word in words):
+        return None
+    return hashlib.blake2b(msgspec.json.encode(words), digest_size=16).hexdigest()
+
+
+def _word(value: object) -> str | None:
+    if value is None or value != value:
+        return None
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    return str(value)
