@@ -42,7 +42,6 @@ def port(home: Any, models: Any) -> Iterator[int]:
         server.should_exit = True
         await serving
         follower.cancel()
-        core.close()
         log.close()
 
     thread = threading.Thread(target=asyncio.run, args=(run(),))

@@ -96,7 +96,6 @@ class Bench:
 def bench(tmp_path: Path) -> Iterator[Bench]:
     made = Bench(tmp_path / "predictions")
     yield made
-    made.core.close()
     made.log.close()
 
 

@@ -33,7 +33,6 @@ def converse(folder: Path, patience: Patience, scenario: Callable[[int], Awaitab
             sweeper.cancel()
             for peer in tuple(peers):
                 peer.close()
-        core.close()
         log.close()
 
     asyncio.run(run())

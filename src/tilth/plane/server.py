@@ -76,7 +76,6 @@ async def serve(worker: Worker) -> None:
     await _drain(core, peers)
     for task in tasks:
         task.cancel()
-    core.close()
     await asyncio.to_thread(log.close)
     report.withdraw()
     for task in done:

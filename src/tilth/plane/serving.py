@@ -8,10 +8,11 @@ from typing import Any, Literal
 
 from tilth.flavours.port import ArrayPredictor, Predictor
 from tilth.plane.arrays import encoder_of
-from tilth.plane.columns import UnsuitableSignature
 from tilth.plane.inputs import Inputs, Results, count_of
+from tilth.plane.lane import Lane
 from tilth.plane.latency import Tally
 from tilth.plane.outputs import outputs_of
+from tilth.plane.problems import UnsuitableSignature
 from tilth.plane.routing import RouteTable
 from tilth.wire.models import ModelDocument
 from tilth.wire.plane import PlaneDeployment, PlaneState, PlaneToken, PlaneVersion
@@ -20,16 +21,40 @@ Verb = Literal["invocations", "ready"]
 
 
 class LoadedVersion:
-    """A verified, warmed model version, ready to predict."""
+    """A verified, warmed model version, ready to predict.
 
-    __slots__ = ("__weakref__", "_run", "encoder", "engine", "engine_header", "key", "model", "outputs", "signature", "version")
+    inline: whether it predicts on the event loop, as what is fast does; else it does so in its lane, as large requests always do.
+    """
 
-    def __init__(self, sealed: PlaneVersion, document: ModelDocument, predictor: Predictor | ArrayPredictor) -> None:
+    __slots__ = (
+        "__weakref__",
+        "_run",
+        "encoder",
+        "engine",
+        "engine_header",
+        "inline",
+        "key",
+        "lane",
+        "model",
+        "outputs",
+        "signature",
+        "version",
+    )
+
+    def __init__(
+        self,
+        sealed: PlaneVersion,
+        document: ModelDocument,
+        predictor: Predictor | ArrayPredictor,
+        lane: Lane[Any] | None = None,
+    ) -> None:
         self.key = sealed.key
         self.model = sealed.model
         self.version = str(sealed.version)
         self.engine = predictor.engine
         self.engine_header = predictor.engine.encode()
+        self.lane = lane or Lane()
+        self.inline = True
         self.signature = document.signature
         self.encoder = encoder_of(document.signature)
         self.outputs = outputs_of(document.signature)

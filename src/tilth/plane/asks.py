@@ -1,0 +1,156 @@
+"""One admitted request on its way, and how several of one version become one call of its model."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Hashable, Sequence
+
+import msgspec
+
+from tilth.core import clock
+from tilth.core.errors import Invalid, TilthError, Unavailable
+from tilth.core.ids import new_id
+from tilth.plane.admission import Admission
+from tilth.plane.answers import Answer, DeadlineExceeded, ModelFailed
+from tilth.plane.executors import ModelRaised
+from tilth.plane.forms import read_form
+from tilth.plane.inputs import NO_ROWS, Inputs, Results, count_of, joined, likeness_of, rows_of
+from tilth.plane.serving import LoadedVersion, ServedDeployment
+
+logger = logging.getLogger(__name__)
+
+BATCH_ROWS = 256
+"""Rows in one predict call: above, other callers would wait too long."""
+
+Reply = Callable[[Answer], None]
+
+
+class Ask:
+    """large: its body or its rows are too many for a batch, so that it is decoded and predicted aside and in pieces.
+
+    After `predict_together` or `predict_in_pieces` it has either a failure or results and outcome.
+    """
+
+    __slots__ = (
+        "answered",
+        "arrived",
+        "body",
+        "deadline",
+        "failure",
+        "group",
+        "id",
+        "inputs",
+        "large",
+        "outcome",
+        "reply",
+        "results",
+        "rows",
+        "served",
+        "slip",
+        "version",
+    )
+
+    def __init__(self, slip: Admission, served: ServedDeployment, body: bytes, reply: Reply) -> None:
+        self.slip = slip
+        self.served = served
+        self.body = body
+        self.reply = reply
+        self.arrived = clock.perf()
+        self.deadline = None if slip.timeout_s is None else self.arrived + slip.timeout_s
+        self.id = new_id()
+        self.version: LoadedVersion = served.routes.only or served.routes.choose(
+            slip.route_key or slip.request_id.encode() or self.id.encode()
+        )
+        self.inputs: Inputs = NO_ROWS
+        self.rows = 0
+        self.group: tuple[LoadedVersion, Hashable] = (self.version, None)
+        self.results: Results = NO_ROWS
+        self.outcome: bytes = b""
+        self.failure: TilthError | None = None
+        self.answered = False
+        self.large = False
+
+    def decode(self) -> None:
+        """Raises a kind of Invalid."""
+        self.inputs = inputs = self.version.encoder.encode(read_form(self.body))
+        self.rows = count_of(inputs)
+        self.group = (self.version, likeness_of(inputs))
+
+    def answer_with(self, results: Results) -> None:
+        """Makes the outcome. Raises what the model's own odd values raise."""
+        self.results = results
+        self.outcome = _outcome(self, results)
+
+    def past_deadline(self) -> bool:
+        return self.deadline is not None and clock.perf() > self.deadline
+
+
+def predict_together(asks: Sequence[Ask]) -> None:
+    """asks: decoded, of one group. Leaves each with an outcome or a failure."""
+    version = asks[0].version
+    try:
+        if len(asks) == 1:
+            asks[0].answer_with(version.predict(asks[0].inputs))
+            return
+        outputs = version.predict(joined([ask.inputs for ask in asks]))
+        start = 0
+        for ask in asks:
+            end = start + ask.rows
+            ask.answer_with(rows_of(outputs, start, end))
+            start = end
+    except BaseException as error:  # noqa: BLE001 the model is the user's code: it may raise anything, SystemExit too
+        if len(asks) == 1 or isinstance(error, Unavailable):
+            # That the model's process is gone is nobody's row: asking again for each would only end the next one.
+            for ask in asks:
+                ask.failure = failed(ask, error)
+            return
+        # One bad request must not fail its neighbours.
+        for ask in asks:
+            predict_together([ask])
+
+
+def predict_in_pieces(ask: Ask, progress: Callable[[], None]) -> None:
+    """In a thread: engines that hold the interpreter let the event loop in between the pieces. progress: called after each."""
+    try:
+        if ask.past_deadline():
+            return
+        if not ask.rows:
+            ask.decode()
+        pieces = []
+        for start in range(0, max(1, ask.rows), BATCH_ROWS):
+            if ask.past_deadline():
+                return
+            pieces.append(ask.version.predict(rows_of(ask.inputs, start, start + BATCH_ROWS)))
+            progress()
+        ask.answer_with(joined(pieces))
+    except Invalid as error:
+        ask.failure = error
+    except BaseException as error:  # noqa: BLE001 as above
+        ask.failure = failed(ask, error)
+
+
+def _outcome(ask: Ask, outputs: Results) -> bytes:
+    """The body of the answer."""
+    version = ask.version
+    return msgspec.json.encode(
+        {
+            "predictions": version.listed(outputs),
+            "prediction_id": ask.id,
+            "model": version.model,
+            "version": version.version,
+        }
+    )
+
+
+def failed(ask: Ask, error: BaseException) -> TilthError:
+    if isinstance(error, Unavailable):
+        return error
+    logger.warning("version %s failed on request %s", ask.version.key, ask.id, exc_info=error)
+    what = str(error) if isinstance(error, ModelRaised) else f"{type(error).__name__}: {error}"
+    return ModelFailed(
+        f"version {ask.version.key} failed on this request: {what[:300]}; the worker's log has the traceback under {ask.id}"
+    )
+
+
+def late() -> DeadlineExceeded:
+    return DeadlineExceeded("the answer would have come after the deadline in x-timeout-ms; allow more time or send fewer rows")

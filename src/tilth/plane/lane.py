@@ -1,0 +1,40 @@
+"""The queue and the threads of one version, for what it predicts beside the event loop."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from typing import Generic, TypeVar
+
+from tilth.plane.executors import ProcessPool
+
+T = TypeVar("T")
+
+PREDICT_TIMEOUT_S = 30.0
+
+
+class Lane(Generic[T]):
+    """Belongs to the event loop. One thread; with a pool one for each process that there may be, most of which then only wait.
+
+    running: jobs in the threads; overdue: those of them that were given up.
+    """
+
+    __slots__ = ("overdue", "pool", "running", "threads", "timeout_s", "waiting")
+
+    def __init__(self, timeout_s: float = PREDICT_TIMEOUT_S, pool: ProcessPool | None = None, most_processes: int = 1) -> None:
+        self.timeout_s = timeout_s
+        self.pool = pool
+        self.waiting: deque[T] = deque()
+        self.running = 0
+        self.overdue = 0
+        # Threads are made when there is work for them, and end with this object.
+        self.threads = ThreadPoolExecutor(most_processes, thread_name_prefix="predictions")
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a job would run now and not wait: until then waiting requests become larger batches."""
+        return self.running < (max(1, self.pool.size) if self.pool is not None else 1)
+
+    @property
+    def stuck(self) -> bool:
+        return self.overdue > 0
