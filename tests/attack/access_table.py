@@ -25,6 +25,12 @@ GET    /api/v1/p/{project:str}/deployments                                      
 DELETE /api/v1/p/{project:str}/deployments/{name:str}                                 maintainer  write
 GET    /api/v1/p/{project:str}/deployments/{name:str}                                 viewer      read
 PUT    /api/v1/p/{project:str}/deployments/{name:str}                                 maintainer  write
+GET    /api/v1/p/{project:str}/deployments/{name:str}/predictions                     developer   read
+GET    /api/v1/p/{project:str}/deployments/{name:str}/predictions/files               developer   read
+GET    /api/v1/p/{project:str}/deployments/{name:str}/predictions/files/{file_id:str} developer   read
+GET    /api/v1/p/{project:str}/deployments/{name:str}/predictions/{prediction_id:str} developer   read
+POST   /api/v1/p/{project:str}/deployments/{name:str}/predictions/flush               developer   read
+PUT    /api/v1/p/{project:str}/deployments/{name:str}/predictions/policy              maintainer  write
 POST   /api/v1/p/{project:str}/deployments/{name:str}/rollback                        maintainer  write
 PUT    /api/v1/p/{project:str}/deployments/{name:str}/split                           maintainer  write
 GET    /api/v1/p/{project:str}/deployments/{name:str}/wait                            viewer      read
@@ -133,7 +139,13 @@ POST   /api/v1/p/{project:str}/webhooks/{name:str}/secret                       
 POST   /api/v1/p/{project:str}/webhooks/{name:str}/test                               maintainer  manage
 GET    /api/v1/p/{project:str}/trash                                                  viewer      read
 POST   /api/v1/p/{project:str}/trash/empty                                            maintainer  write
+GET    /api/v1/plane/deployments/{deployment_id:str}/versions                         plane       plane
 GET    /api/v1/plane/models/{logged_model_id:str}/files/{path:path}                   plane       plane
+PUT    /api/v1/plane/predictions/bytes/{digest:str}                                   plane       plane
+GET    /api/v1/plane/predictions/compaction                                           plane       plane
+POST   /api/v1/plane/predictions/compacted                                            plane       plane
+GET    /api/v1/plane/predictions/files/{file_id:str}                                  plane       plane
+POST   /api/v1/plane/predictions/shipments                                            plane       plane
 GET    /api/v1/projects                                                               signed_in   read
 POST   /api/v1/projects                                                               member      manage
 DELETE /api/v1/projects/{project:str}                                                 owner       manage

@@ -80,6 +80,8 @@ def _state(system: System) -> dict[str, Any]:
         "tilth_settings": system.settings,
         "tilth_publisher": system.publisher,
         "tilth_statuses": system.statuses,
+        "tilth_prediction_reader": system.predictions,
+        "tilth_shipping_desk": system.shipping,
         "tilth_serve_url": system.serve_url,
         "tilth_control_url": system.control_url,
         "tilth_checkpoints": system.checkpoints,

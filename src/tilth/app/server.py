@@ -24,6 +24,7 @@ from tilth.domains.audit import jobs as audit
 from tilth.domains.identity.queries import writes as identity
 from tilth.domains.models.actions.trash import empty_all
 from tilth.domains.models.queries.purging import runs_behind_versions
+from tilth.domains.serving.jobs import keep_to_time
 from tilth.domains.tracking.actions.rounds import apply_all_rules
 from tilth.domains.tracking.jobs import HeartbeatSweep, sweep_uploads
 
@@ -141,6 +142,7 @@ def jobs(system: System) -> list[Job]:
         Job("drop uploads left alone", lambda: sweep_uploads(database, clock), every_s=600.0),
         Job("apply retention rules", retention, every_s=3600.0, first_after_s=60.0),
         Job("empty the trash", lambda: empty_all(database, clock, settings.trash_days), 3600.0, waker(system, "trash")),
+        Job("drop old predictions", lambda: keep_to_time(database, clock), every_s=3600.0, first_after_s=90.0),
         Job("collect unused bytes", lambda: collect(database, system.blobs, clock, grace), every_s=3600.0),
     ]
 

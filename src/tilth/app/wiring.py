@@ -24,7 +24,7 @@ from tilth.domains.identity.actions import Doorkeeper
 from tilth.domains.identity.types import ProjectCreated
 from tilth.domains.models.types import AliasMoved, ModelVersionRegistered, VersionApproved, VersionEvaluated, VersionRejected
 from tilth.domains.serving import actions as serving
-from tilth.domains.serving.jobs import PlanePublisher, StatusReader
+from tilth.domains.serving.jobs import PlanePublisher, PredictionReader, ShippingDesk, StatusReader
 from tilth.domains.serving.types import DeploymentChanged
 from tilth.domains.tracking import actions as tracking
 from tilth.domains.tracking.types import RunEnded
@@ -47,6 +47,8 @@ class System:
     dispatcher: outbox.Dispatcher
     publisher: PlanePublisher
     statuses: StatusReader
+    predictions: PredictionReader
+    shipping: ShippingDesk
     checkpoints: Checkpoints
     sealer: Sealer
     receivers: Receivers
@@ -74,6 +76,8 @@ def build(settings: Settings, *, control_url: str, serve_url: str, clock: Clock 
         dispatcher=outbox.Dispatcher(database, subscriptions(database), clock),
         publisher=PlanePublisher(database, settings.home, clock, control_url, tokens=lambda tx: plane_tokens(tx, clock)),
         statuses=StatusReader(settings.home, clock),
+        predictions=PredictionReader(database, blobs),
+        shipping=ShippingDesk(settings.home, clock),
         checkpoints=Checkpoints(settings.home / "audit", clock),
         sealer=sealer,
         receivers=receivers,

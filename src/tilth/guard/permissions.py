@@ -81,11 +81,14 @@ class Permission(StrEnum):
     DEPLOYMENT_READ = "deployment.read"
     DEPLOYMENT_CHANGE = "deployment.change"
     PREDICT = "deployment.predict"
+    PREDICTION_READ = "prediction.read"
+    LABEL_WRITE = "label.write"
 
     WEBHOOK_READ = "webhook.read"
     WEBHOOK_MANAGE = "webhook.manage"
 
     PLANE_FETCH = "plane.fetch"
+    PLANE_SHIP = "plane.ship"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +141,13 @@ NEEDS: dict[Permission, Needs] = {
     Permission.DEPLOYMENT_READ: Needs("read", Role.VIEWER),
     Permission.DEPLOYMENT_CHANGE: Needs("write", Role.MAINTAINER),
     Permission.PREDICT: Needs("predict", Role.VIEWER),
+    # Inputs are what people sent: not for everybody who may look at charts.
+    Permission.PREDICTION_READ: Needs("read", Role.DEVELOPER),
+    Permission.LABEL_WRITE: Needs("write", Role.DEVELOPER),
     Permission.WEBHOOK_READ: Needs("read", Role.MAINTAINER),
     Permission.WEBHOOK_MANAGE: Needs("manage", Role.MAINTAINER),
     Permission.PLANE_FETCH: Needs("plane"),
+    Permission.PLANE_SHIP: Needs("plane"),
 }
 
 OF_RUNS = frozenset(
@@ -157,6 +164,7 @@ OF_RUNS = frozenset(
         Permission.ALIAS_SET,
         Permission.DEPLOYMENT_READ,
         Permission.PREDICT,
+        Permission.PREDICTION_READ,
     }
 )
 """What the token of a run may do at most: it goes to a program, and is printed in its logs sooner or later."""

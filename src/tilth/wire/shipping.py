@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from tilth.wire.labels import ScoredRows
+
 SHIPPER_STATUS_PATH = "plane/shipping.json"
 FLUSH_PATH = "plane/flush"
 """Its time of change is the moment of the newest request: segments that are older shall be closed and shipped now."""
@@ -27,12 +29,13 @@ Count = Annotated[int, Meta(ge=0, le=1 << 53)]
 class LogPolicy(msgspec.Struct, frozen=True):
     """What of a deployment's predictions is kept. redact: by name of an input or output. key: hex, hashes are made under it.
 
-    sample: parts of 10,000 of the predictions that are kept, chosen by a hash of their ids.
+    sample: parts of 10,000 of the predictions that are kept, chosen by a hash of their ids. label_key: columns that labels name.
     """
 
     redact: dict[str, Redaction] = {}
     key: str = ""
     sample: int = 10_000
+    label_key: tuple[str, ...] = ()
 
 
 class ShippedVersion(msgspec.Struct, frozen=True):
@@ -80,9 +83,17 @@ class ShippedSegment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     torn_bytes: Count = 0
 
 
+class ShippedScores(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What labels of a deployment are joined to; of answers that were given, not of shadows."""
+
+    deployment_id: Hex32
+    rows: ScoredRows
+
+
 class Shipment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     segments: Annotated[tuple[ShippedSegment, ...], Meta(min_length=1, max_length=1000)]
     files: Annotated[tuple[ShippedFile, ...], Meta(max_length=1000)] = ()
+    scores: Annotated[tuple[ShippedScores, ...], Meta(max_length=1000)] = ()
 
 
 class ShipmentAnswer(msgspec.Struct, frozen=True):

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from tilth.backends.sql import Tx, blob_use
-from tilth.core.actors import SYSTEM
+from tilth.core.actors import SYSTEM, Actor
 from tilth.core.clock import DAY, Millis, now
 from tilth.core.ids import Digest, ProjectId, new_id
 from tilth.domains.audit.actions import record
+from tilth.domains.serving.actions.generations import Change, Form, again, apply, checked_note
+from tilth.domains.serving.actions.labels import keep_scores
+from tilth.domains.serving.queries import deployments
 from tilth.domains.serving.queries import predictions as queries
 from tilth.domains.serving.types import Deployment
 from tilth.domains.serving.types.predictions import FilesReplaced, PredictionFile
-from tilth.wire.shipping import Compacted, ShippedFile, Shipment
+from tilth.wire.prediction_tables import PredictionPolicy
+from tilth.wire.shipping import Compacted, Shipment, ShippedFile
 
 SEGMENTS_KEPT = 30 * DAY
 """How long a shipped segment is remembered, so that one which could not be deleted is never taken twice."""
@@ -43,6 +49,8 @@ def ship(tx: Tx, shipment: Shipment) -> list[str]:
         ],
     )
     _add(tx, shipment.files, at)
+    for scores in shipment.scores:
+        keep_scores(tx, scores.deployment_id, scores.rows)
     return []
 
 
@@ -67,6 +75,24 @@ def drop_expired(tx: Tx, deployment: Deployment, moment: Millis) -> int:
     detail = {"files": len(files), "rows": rows, "through_day": max(file.day for file in files)}
     record(tx, SYSTEM, "predictions.expired", project_id=project_id, thing=deployment.name, detail=detail)
     return rows
+
+
+def keep_predictions(tx: Tx, actor: Actor, project_id: ProjectId, name: str, policy: PredictionPolicy) -> Deployment:
+    """What of the deployment's predictions is kept from now on: a new generation with other settings, and the same routes.
+
+    Raises UnknownDeployment, NotServable when a version it routes to was deleted meanwhile.
+    """
+    found = deployments.deployment_by_name(tx, project_id, name, lock=True)
+    before = found.settings
+    settings = msgspec.structs.replace(
+        before,
+        keep_predictions_days=before.keep_predictions_days if policy.keep_days is None else policy.keep_days,
+        redact=before.redact if policy.redact is None else policy.redact,
+        log_sample=before.log_sample if policy.sample is None else policy.sample,
+    )
+    model, routes = again(tx, project_id, found.routes)
+    form = Form(found.model_id, model, routes, found.alias, settings, found.version)
+    return apply(tx, Change(actor, "settings", checked_note(policy.note)), found, form)
 
 
 def _add(tx: Tx, files: Sequence[ShippedFile], at: Millis) -> None:

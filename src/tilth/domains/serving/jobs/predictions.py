@@ -1,0 +1,65 @@
+"""What the control process does for kept predictions: asks for a flush of the home's segments, and lets go of what is over its time."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import msgspec
+
+from tilth.backends.sql import Database
+from tilth.core.clock import Clock, Millis
+from tilth.domains.serving.actions import predictions as actions
+from tilth.domains.serving.queries import predictions as queries
+from tilth.wire.plane import PREDICTIONS_FOLDER
+from tilth.wire.shipping import FLUSH_PATH, SHIPPER_LEASE_MS, SHIPPER_STATUS_PATH, ShipperStatus
+
+log = logging.getLogger("tilth.serving")
+
+SEGMENT_SUFFIXES = (".log", ".closed")
+
+
+class ShippingDesk:
+    """The control process's view of the shipper of its home. Blocking: a few look-ups in folders."""
+
+    def __init__(self, home: Path, clock: Clock) -> None:
+        self._home = home
+        self._clock = clock
+
+    def ask_for_flush(self) -> Millis:
+        """Workers close their segments and the shipper ships them within seconds. Returns the moment of the request."""
+        path = self._home / FLUSH_PATH
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        moment = self._clock()
+        path.write_text(str(moment))
+        return moment
+
+    def waiting(self, until: Millis) -> int:
+        """Segments that were begun at or before `until` and are not shipped yet."""
+        folder = self._home / PREDICTIONS_FOLDER
+        if not folder.is_dir():
+            return 0
+        ids = [path.stem.rpartition("-")[2] for path in folder.iterdir() if path.suffix in SEGMENT_SUFFIXES]
+        # The id of a segment begins with the moment it was made, in ms.
+        return sum(1 for id_ in ids if len(id_) == 32 and int(id_[:12], 16) <= until)
+
+    def status(self) -> ShipperStatus | None:
+        """What the shipper says of itself; None where none is there."""
+        try:
+            found = msgspec.json.decode((self._home / SHIPPER_STATUS_PATH).read_bytes(), type=ShipperStatus)
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+        return found if self._clock() - found.written < SHIPPER_LEASE_MS else None
+
+
+async def keep_to_time(database: Database, clock: Clock) -> int:
+    """Drops files that every deployment has kept long enough; how many rows went. Call it each hour."""
+    gone = 0
+    for deployment in await database.read(queries.deployments_with_files_across_projects):
+        rows = await database.write(lambda tx, found=deployment: actions.drop_expired(tx, found, clock()))  # type: ignore[misc]
+        gone += rows
+    moment = Millis(clock() - actions.SEGMENTS_KEPT)
+    await database.write(lambda tx: queries.forget_segments_across_projects(tx, moment))
+    if gone:
+        log.info("let go of %d predictions that were over their time", gone)
+    return gone

@@ -1,0 +1,138 @@
+"""Reads kept predictions for pages and the API: the table of files says where to look, the files hold the rows."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from tilth.backends.sql import Database
+from tilth.core.ids import Digest
+from tilth.core.ports import Blobs
+from tilth.domains.serving.queries import predictions as queries
+from tilth.domains.serving.rules.prediction_rows import Wanted, rows_of
+from tilth.domains.serving.types import Deployment
+from tilth.domains.serving.types.predictions import BadPredictionQuestion, PredictionFile
+from tilth.wire.prediction_tables import PredictionDetail, PredictionPage, PredictionRow
+
+MAX_ROWS = 1000
+FILES_AT_ONCE = 50
+MOST_FILES = 1000
+_TOKEN = re.compile(r"(\d{1,16})-([0-9a-f]{32})-(\d{1,9})", re.ASCII)
+_ID = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which predictions of a deployment: those answered in [since, until) ms, by these versions (None: any)."""
+
+    since: int = 0
+    until: int = 1 << 53
+    versions: Collection[int] | None = None
+    shadow: bool = False
+
+    def wants(self, file: PredictionFile) -> bool:
+        return self.versions is None or any(int(key.rpartition("/")[2]) in self.versions for key in file.versions)
+
+
+class PredictionReader:
+    """Holds one file in memory at a time (as many bytes as it has, some 30 MB)."""
+
+    def __init__(self, database: Database, blobs: Blobs) -> None:
+        self._database = database
+        self._blobs = blobs
+
+    async def page(
+        self,
+        found: Deployment,
+        since: int,
+        until: int,
+        *,
+        versions: Collection[int] | None = None,
+        shadow: bool = False,
+        limit: int = 100,
+        token: str = "",
+    ) -> PredictionPage:
+        """At most 1,000 rows of [since, until) in ms. Raises BadPredictionQuestion for a token that is none, PredictionsUnreadable."""
+        question = Question(since, until, versions, shadow)
+        limit = max(1, min(limit, MAX_ROWS))
+        at, skip = _place(token)
+        rows: list[PredictionRow] = []
+        while files := await self._files(found, question, at):
+            for file in files:
+                if question.wants(file):
+                    wanted = Wanted(question.since, question.until, question.versions, "", skip, limit - len(rows) + 1)
+                    more = await self._rows(file, wanted)
+                    if len(rows) + len(more) > limit:
+                        taken = limit - len(rows)
+                        # The file itself is asked for again, beyond the rows that were taken.
+                        rest = f"{file.last}-{_next_id(file.id)}-{skip + taken}"
+                        return PredictionPage(rows + more[:taken], rest)
+                    rows += more
+                at, skip = (file.last, file.id), 0
+            if len(rows) == limit:
+                return PredictionPage(rows, f"{at[0]}-{at[1]}-0" if at else "")
+        return PredictionPage(rows, "")
+
+    async def one(self, found: Deployment, prediction_id: str) -> PredictionDetail | None:
+        """Every row of one prediction, and what shadows said to it. prediction_id: also that of one of its rows (`<id>.<n>`)."""
+        id_ = prediction_id.partition(".")[0]
+        if not _ID.fullmatch(id_):
+            return None
+        files = await self._database.read(lambda tx: queries.files_with(tx, found.project_id, found.id, id_))
+        rows: list[PredictionRow] = []
+        for file in files:
+            rows += await self._rows(file, Wanted(prediction_id=id_))
+        given = sorted((row for row in rows if not row.shadow), key=lambda row: row.row)
+        if not given:
+            return None
+        shadows = sorted((row for row in rows if row.shadow), key=lambda row: (row.version, row.row))
+        return PredictionDetail(id_, found.name, given, shadows)
+
+    async def rows(self, found: Deployment, question: Question, most: int) -> list[PredictionRow]:
+        """The newest rows, at most `most`, of at most 1,000 files."""
+        rows: list[PredictionRow] = []
+        at: tuple[int, str] | None = None
+        seen = 0
+        while seen < MOST_FILES and len(rows) < most and (files := await self._files(found, question, at)):
+            for file in files:
+                if len(rows) < most and question.wants(file):
+                    wanted = Wanted(question.since, question.until, question.versions, limit=most - len(rows))
+                    rows += await self._rows(file, wanted)
+                at = (file.last, file.id)
+            seen += len(files)
+        return rows
+
+    async def _files(self, found: Deployment, question: Question, at: tuple[int, str] | None) -> list[PredictionFile]:
+        return await self._database.read(
+            lambda tx: queries.files_between(
+                tx,
+                found.project_id,
+                found.id,
+                since=question.since,  # type: ignore[arg-type]
+                until=question.until,  # type: ignore[arg-type]
+                shadow=question.shadow,
+                before=at,
+                limit=FILES_AT_ONCE,
+            )
+        )
+
+    async def _rows(self, file: PredictionFile, wanted: Wanted) -> list[PredictionRow]:
+        content = b"".join([piece async for piece in self._blobs.open(Digest(file.digest))])
+        return await asyncio.to_thread(rows_of, file.id, content, wanted)
+
+
+def _place(token: str) -> tuple[tuple[int, str] | None, int]:
+    """Behind which file a page begins, and how many rows of the file after it are left out."""
+    if not token:
+        return None, 0
+    match = _TOKEN.fullmatch(token)
+    if match is None:
+        raise BadPredictionQuestion("page_token is none that this list gave; leave it out to begin anew")
+    return (int(match[1]), match[2]), int(match[3])
+
+
+def _next_id(id_: str) -> str:
+    """The id that follows in order: files come in descending order, so that `before` it the file itself is the first."""
+    return f"{min(int(id_, 16) + 1, (1 << 128) - 1):032x}"
