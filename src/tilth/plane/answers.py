@@ -64,11 +64,12 @@ class ModelFailed(TilthError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Status, JSON body and headers beyond content-type and content-length."""
+    """Status, body and headers beyond content-type and content-length."""
 
     status: int
     body: bytes
     headers: HeaderPairs = ()
+    content_type: bytes = b"application/json"
 
 
 # Looked up along the error's bases: the most precise entry counts.
@@ -94,12 +95,25 @@ _TABLE: dict[type[TilthError], tuple[int, str]] = {
 
 def refusal(error: TilthError, headers: HeaderPairs = ()) -> Answer:
     """MLflow's shape (`error_code`, `message`) and ours (`error`) in one body."""
-    status, error_code = next(_TABLE[base] for base in type(error).__mro__ if base in _TABLE)
+    status, error_code = _entry(error)
     body = {
         "error_code": error_code,
         "message": str(error),
         "error": {"kind": error.kind, "code": error.code, "message": str(error)},
     }
+    return Answer(status, msgspec.json.encode(body), _extra(error) + headers)
+
+
+def error_only(error: TilthError, headers: HeaderPairs = ()) -> Answer:
+    """The shape of the inference protocols: `{"error": text}`."""
+    return Answer(_entry(error)[0], msgspec.json.encode({"error": str(error)}), _extra(error) + headers)
+
+
+def _entry(error: TilthError) -> tuple[int, str]:
+    return next(_TABLE[base] for base in type(error).__mro__ if base in _TABLE)
+
+
+def _extra(error: TilthError) -> HeaderPairs:
     extra: HeaderPairs = ()
     match error:
         case Unauthenticated():
@@ -110,7 +124,7 @@ def refusal(error: TilthError, headers: HeaderPairs = ()) -> Answer:
             extra = ((b"retry-after", b"%d" % max(1, round(error.retry_after_s))),)
         case _:
             pass
-    return Answer(status, msgspec.json.encode(body), extra + headers)
+    return extra
 
 
 def ok(body: object) -> Answer:

@@ -12,15 +12,13 @@ from numpy.typing import NDArray
 from tilth.core.errors import Invalid
 from tilth.flavours.port import Arrays
 from tilth.plane.columns import Picker, listed
-from tilth.plane.encoding import Encoder, NullValue, NumberColumn, TextColumn, WrongType, blame_overflow, coder_of
+from tilth.plane.encoding import Encoder, NumberColumn, TextColumn, blame_overflow, coder_of
 from tilth.plane.forms import Form, InvalidBody, Table, WrongWidth, kind_of, table_of
+from tilth.plane.problems import NullValue, WrongShape, WrongType
+from tilth.plane.tensors import Tensors, check_lengths, column_arrays, is_wide, numbers, texts
 from tilth.wire.signature import Column, Signature, Tensor
 
 Array = NDArray[Any]
-
-
-class WrongShape(Invalid):
-    """An array is not of its input's shape."""
 
 
 def dtype_of(tensor: Tensor) -> np.dtype[Any]:
@@ -37,12 +35,14 @@ def empty_of(given: Column | Tensor) -> Array:
 
 def column_array(column: Column, values: Sequence[Any]) -> Array:
     """Checked values of a column as a model of named arrays meets them, 1-d."""
-    if column.type == "string" or (column.type == "boolean" and column.nullable):
+    if column.type == "boolean" and not column.nullable:
+        return np.array(values, dtype=np.bool_)
+    if column.type in ("boolean", "string"):
+        if column.type == "boolean":
+            values = [None if value is None or value != value else bool(value) for value in values]
         array = np.empty(len(values), dtype=object)
         array[:] = values
         return array
-    if column.type == "boolean":
-        return np.array(values, dtype=np.bool_)
     # An int64 has no value for "missing".
     return np.array(values, dtype=np.int64 if column.type == "long" and not column.nullable else np.float64)
 
@@ -67,12 +67,26 @@ class NamedColumnsEncoder:
             TextColumn(column) if column.type == "string" else cast(NumberColumn, coder_of(column)) for column in signature.inputs
         )
 
-    def encode(self, given: Form | Table) -> Arrays:
+    def encode(self, given: Form | Table | Tensors) -> Arrays:
         """Raises a kind of Invalid whose message names column, row (from 0), what was expected and what came."""
+        if isinstance(given, Tensors):
+            return self._encode_tensors(given)
         columns = self.picker.columns(table_of(given) if isinstance(given, Form) else given)
         if not columns:
             return {coder.column.name: empty_of(coder.column) for coder in self._coders}
         return {coder.column.name: _checked(coder, values) for coder, values in zip(self._coders, columns, strict=True)}
+
+    def _encode_tensors(self, given: Tensors) -> Arrays:
+        columns = [coder.column for coder in self._coders]
+        wide = is_wide(given, columns)
+        encoded = {}
+        for coder, array in zip(self._coders, column_arrays(given, columns, self.picker), strict=True):
+            column = coder.column
+            if isinstance(coder, TextColumn):
+                encoded[column.name] = column_array(column, coder.code(texts(column, array)))
+            else:
+                encoded[column.name] = column_array(column, numbers(column, array, wide=wide).tolist())
+        return encoded
 
 
 def _checked(coder: TextColumn | NumberColumn, values: Sequence[Any]) -> Array:
@@ -92,8 +106,10 @@ class TensorEncoder:
         self.picker = Picker(signature.tensors)
         self._tensors = signature.tensors
 
-    def encode(self, given: Form | Table) -> Arrays:
+    def encode(self, given: Form | Table | Tensors) -> Arrays:
         """Raises a kind of Invalid that names the tensor."""
+        if isinstance(given, Tensors):
+            return self._encode_tensors(given)
         if isinstance(given, Table) or given.name.startswith("dataframe"):
             raise InvalidBody(
                 f"this model takes tensors ({listed(self.picker.names)}), not a table; "
@@ -105,6 +121,18 @@ class TensorEncoder:
             shown = ", ".join(f"{name!r} {len(array)}" for name, array in arrays.items())
             raise WrongWidth(f"the tensors have different numbers of rows: {shown}")
         return arrays
+
+    def _encode_tensors(self, given: Tensors) -> Arrays:
+        self.picker.check_names(given.arrays, what="tensor")
+        for tensor in self._tensors:
+            array = given.arrays[tensor.name]
+            if array.dtype != dtype_of(tensor):
+                raise WrongType(f"tensor {tensor.name!r} is of {array.dtype}, the model takes {tensor.type}")
+            if tensor.type == "bytes" and None in array.ravel().tolist():
+                raise NullValue(f"tensor {tensor.name!r} holds null; send an empty string if that is meant")
+            check_shape(tensor, array)
+        check_lengths(given.arrays)
+        return {name: given.arrays[name] for name in self.picker.names}
 
     def _by_name(self, given: Form) -> dict[str, Any]:
         names, value = self.picker.names, given.value

@@ -7,21 +7,9 @@ from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any
 
-from tilth.core.errors import Invalid
 from tilth.plane.forms import Table, WrongWidth
+from tilth.plane.problems import ExtraColumn, MissingColumn, UnsuitableSignature
 from tilth.wire.signature import Column, Tensor
-
-
-class UnsuitableSignature(Invalid):
-    """A signature that cannot be turned into numbers."""
-
-
-class MissingColumn(Invalid):
-    """The request lacks an input of the model."""
-
-
-class ExtraColumn(Invalid):
-    """The request holds a column that is no input of the model."""
 
 
 class Picker:
@@ -68,21 +56,21 @@ class Picker:
             raise WrongWidth(f"row {number} has {len(row)} values, the model takes {width}: {listed(self.names)}")
         return list(zip(*rows, strict=True))
 
-    def check_names(self, given: Any, row: int | None = None) -> None:
+    def check_names(self, given: Any, row: int | None = None, what: str = "column") -> None:
         """Raises MissingColumn and ExtraColumn unless these are the inputs' names, in any order."""
         names = list(given)
         where = "" if row is None else f" in row {row}"
         for name in self.names:
             if name not in names:
-                raise MissingColumn(f"column {name!r} is missing{where}; the model takes {listed(self.names)}")
+                raise MissingColumn(f"{what} {name!r} is missing{where}; the model takes {listed(self.names)}")
         for name in names:
             if name not in self._name_set:
                 near = difflib.get_close_matches(name, self.names, 1, 0.5)
                 hint = f"did you mean {near[0]!r}?" if near else f"the model takes {listed(self.names)}"
-                raise ExtraColumn(f"column {name[:80]!r}{where} is no input of the model; {hint} Remove or rename it.")
+                raise ExtraColumn(f"{what} {name[:80]!r}{where} is no input of the model; {hint} Remove or rename it.")
         if len(names) != len(self.names):
             twice = next(name for name in names if names.count(name) > 1)
-            raise ExtraColumn(f"column {twice!r} is given twice{where}; give each column once")
+            raise ExtraColumn(f"{what} {twice!r} is given twice{where}; give each once")
 
 
 def listed(names: Sequence[str]) -> str:

@@ -15,14 +15,12 @@ from typing import Any, NoReturn
 import msgspec
 import numpy as np
 
-from tilth.core.errors import Invalid
 from tilth.flavours.port import Rows
-from tilth.plane.columns import Picker, UnsuitableSignature
+from tilth.plane.columns import Picker
 from tilth.plane.forms import Form, InvalidBody, Table, table_of
+from tilth.plane.problems import MAX_EXACT, NullValue, UnseenCategory, UnsuitableSignature, WrongType
+from tilth.plane.tensors import Tensors, column_arrays, is_wide, numbers, texts
 from tilth.wire.signature import Column, Signature
-
-MAX_EXACT = 1 << 53
-"""Integers beyond this have no exact float64; they are refused rather than rounded in silence."""
 
 MAX_COMPARED = 100
 """Of a vocabulary: for the guess in an error message."""
@@ -32,18 +30,6 @@ _JSON_NAMES = {str: "the string", int: "the number", float: "the number", bool: 
 _NONE = type(None)
 
 
-class WrongType(Invalid):
-    """A value is not of its column's type."""
-
-
-class NullValue(Invalid):
-    """A value is null in a column that takes none."""
-
-
-class UnseenCategory(Invalid):
-    """A string outside the vocabulary of its column."""
-
-
 class Encoder:
     """For a model that takes one table of numbers. Made once per loaded version. Raises UnsuitableSignature."""
 
@@ -51,11 +37,13 @@ class Encoder:
         self.picker = Picker(signature.inputs)
         self._coders = tuple(coder_of(column) for column in signature.inputs)
 
-    def encode(self, given: Form | Table) -> Rows:
+    def encode(self, given: Form | Table | Tensors) -> Rows:
         """The rows of a request, shape (rows, inputs), C order; (0, inputs) for an empty batch.
 
         Raises a kind of Invalid whose message names column, row (from 0), what was expected and what came.
         """
+        if isinstance(given, Tensors):
+            return self._encode_tensors(given)
         columns = self.picker.columns(table_of(given) if isinstance(given, Form) else given)
         if not columns or not len(columns[0]):
             return np.empty((0, len(self.picker.names)))
@@ -65,6 +53,18 @@ class Encoder:
         except OverflowError:
             self._blame_overflow(coded)
         return np.ascontiguousarray(rows.T)
+
+    def _encode_tensors(self, given: Tensors) -> Rows:
+        columns = [coder.column for coder in self._coders]
+        wide = is_wide(given, columns)
+        arrays = column_arrays(given, columns, self.picker)
+        rows = np.empty((len(arrays[0]), len(columns)))
+        for at, (coder, array) in enumerate(zip(self._coders, arrays, strict=True)):
+            if isinstance(coder, CategoryColumn):
+                rows[:, at] = coder.code(texts(coder.column, array))
+            else:
+                rows[:, at] = numbers(coder.column, array, wide=wide)
+        return rows
 
     def _blame_overflow(self, coded: Sequence[Sequence[Any]]) -> NoReturn:
         for coder, values in zip(self._coders, coded, strict=True):

@@ -47,13 +47,15 @@ class OutputColumns:
         return [list(row) for row in zip(*columns, strict=True)]
 
     def by_name(self, outputs: Outputs) -> dict[str, Array]:
-        """An array for each output: float64, int64, bool, or objects (`str` or None). Raises ValueError for a missing whole number
-        or boolean, which these types cannot hold."""
+        """An array for each output: float64, int64, bool, or objects (`str` or None). Whole numbers and booleans of which one is
+        missing stay floats, since their types have no value for that."""
         if not len(outputs):
             return {column.name: empty_of(column) for column in self.columns}
         parts = [outputs] if outputs.ndim == 1 else list(outputs.T)
         return {
-            column.name: np.ascontiguousarray(part) if translate is None else column_array(column, _translated(translate, part))
+            column.name: np.ascontiguousarray(part)
+            if translate is None or (column.type != "string" and not np.isfinite(part).all())
+            else column_array(column, _translated(translate, part))
             for column, translate, part in zip(self.columns, self._translate, parts, strict=True)
         }
 

@@ -1,0 +1,90 @@
+"""What a protocol of predictions is: from the body of a request to what the model is given, and from its results to a body. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from tilth.core.errors import TilthError
+from tilth.plane.answers import Answer, HeaderPairs
+from tilth.plane.forms import Form, Table
+from tilth.plane.inputs import Results
+from tilth.plane.outputs import AnyOutputs
+from tilth.plane.tensors import Tensors
+from tilth.wire.signature import Signature
+
+JSON = b"application/json"
+
+Given = Form | Table | Tensors
+"""What a request gave, before the signature says what it means."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What the head says of the body. header_bytes: of the JSON before binary tensors; None if the head does not say."""
+
+    type: str = "application/json"
+    header_bytes: int | None = None
+
+
+class Asked(NamedTuple):
+    """wish: how the answer shall look, known to the codec alone. id: the caller's own, empty if there is none."""
+
+    given: Given
+    wish: Any = None
+    id: str = ""
+
+
+class Answered(NamedTuple):
+    """What the codec writes down. wish: that of the request."""
+
+    prediction_id: str
+    model: str
+    version: str
+    outputs: AnyOutputs
+    results: Results
+    wish: Any
+
+
+class Written(NamedTuple):
+    """header_bytes: of the JSON before binary tensors, 0 without any."""
+
+    body: bytes
+    content_type: bytes = JSON
+    header_bytes: int = 0
+
+
+class Codec(Protocol):
+    """One protocol. `name` stands in the prediction log and finds the codec again."""
+
+    name: str
+    compresses: bool
+    """Whether an answer is compressed for a client that asks for nothing but that."""
+
+    def check(self, content_type: bytes) -> None:
+        """Before the body is read. Raises UnsupportedMediaType."""
+        ...
+
+    def heavy(self, content_type: str) -> bool:
+        """Whether reading even a small body takes longer than the event loop can wait."""
+        ...
+
+    def read(self, body: bytes, content: Content, signature: Signature) -> Asked:
+        """Raises kinds of Invalid."""
+        ...
+
+    def write(self, answered: Answered) -> Written:
+        """Raises ValueError for results that the protocol cannot carry, and Invalid for a wish that these results cannot fulfil."""
+        ...
+
+    def read_answer(self, body: bytes, header_bytes: int) -> Any:
+        """What `write` wrote: `predictions` as JSON has them, or Tensors."""
+        ...
+
+    def refuse(self, error: TilthError, headers: HeaderPairs = ()) -> Answer:
+        """The error in the protocol's own shape."""
+        ...
+
+
+Codecs = Mapping[str, Codec]

@@ -1,0 +1,99 @@
+"""The prediction log read back: what was asked and answered, as columns by name, whatever protocol carried it.
+
+Runs on what users sent: call it in a process that may fail, never in the control process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from tilth.core.errors import Invalid
+from tilth.plane.arrays import TensorEncoder
+from tilth.plane.columns import Picker
+from tilth.plane.forms import Form, table_of
+from tilth.plane.protocols import CODECS
+from tilth.plane.protocols.port import Content
+from tilth.plane.tensors import Tensors, column_arrays
+from tilth.wire.predictions import PredictionFrame
+from tilth.wire.signature import Column, Signature
+
+Columns = dict[str, list[Any]]
+
+
+class Read(NamedTuple):
+    """One value for each row: float, int, bool, str or None for columns; nested lists for tensors.
+
+    Strings stand as they were sent, those outside a vocabulary, too. Outputs that a request did not ask for are missing.
+    """
+
+    inputs: Columns
+    outputs: Columns
+
+
+class UnreadableFrame(Invalid):
+    """A frame does not hold what its protocol says."""
+
+
+def columns_of(frame: PredictionFrame, signature: Signature) -> Read:
+    """signature: of the frame's version. Raises kinds of Invalid for a frame that was not written under this signature."""
+    codec = CODECS.get(frame.protocol)
+    if codec is None:
+        raise UnreadableFrame(f"the protocol {frame.protocol!r} is unknown here; a newer Tilth wrote the frame")
+    content = Content(frame.content_type, frame.header_bytes or None)
+    given = codec.read(frame.body, content, signature).given
+    try:
+        answer = codec.read_answer(frame.answer, frame.answer_header_bytes)
+    except (KeyError, ValueError) as error:
+        raise UnreadableFrame(f"the answer of {frame.prediction_id} cannot be read: {error}") from error
+    return Read(_inputs(given, signature), _outputs(answer, signature))
+
+
+def _inputs(given: Any, signature: Signature) -> Columns:
+    if signature.tensors:
+        arrays = TensorEncoder(signature).encode(given)
+        return {name: _plain(array.tolist()) for name, array in arrays.items()}
+    picker = Picker(signature.inputs)
+    if isinstance(given, Tensors):
+        columns: Sequence[Sequence[Any]] = [array.tolist() for array in column_arrays(given, signature.inputs, picker)]
+    else:
+        columns = picker.columns(table_of(given) if isinstance(given, Form) else given)
+    if not columns:
+        return {name: [] for name in picker.names}
+    return {column.name: _typed(column, values) for column, values in zip(signature.inputs, columns, strict=True)}
+
+
+def _outputs(answer: Any, signature: Signature) -> Columns:
+    if isinstance(answer, Tensors):
+        types = {column.name: column for column in signature.outputs}
+        return {
+            name: _typed(types[name], array.tolist()) if name in types else _plain(array.tolist())
+            for name, array in answer.arrays.items()
+        }
+    if signature.output_tensors:
+        named = answer if isinstance(answer, dict) else {signature.output_tensors[0].name: answer}
+        return {name: list(values) for name, values in named.items()}
+    if len(signature.outputs) == 1:
+        return {signature.outputs[0].name: _typed(signature.outputs[0], answer)}
+    columns = list(zip(*answer, strict=True)) or [()] * len(signature.outputs)
+    return {column.name: _typed(column, values) for column, values in zip(signature.outputs, columns, strict=True)}
+
+
+_TYPES: dict[str, type] = {"double": float, "long": int, "boolean": bool, "string": str}
+
+
+def _typed(column: Column, values: Sequence[Any]) -> list[Any]:
+    """In the column's own type: JSON writes 1 for 1.0."""
+    made = _TYPES[column.type]
+    return [None if value is None or value != value else _text(value) if made is str else made(value) for value in values]
+
+
+def _text(value: Any) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def _plain(value: Any) -> Any:
+    """Nested lists without bytes."""
+    if isinstance(value, list):
+        return [_plain(element) for element in value]
+    return _text(value) if isinstance(value, bytes) else value
