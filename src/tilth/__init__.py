@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from tilth.sdk.active import Run
+    from tilth.sdk.batch.calling import Scoring, score
     from tilth.sdk.comparing import compare
     from tilth.sdk.connection import init
     from tilth.sdk.current import (
@@ -52,6 +53,7 @@ _PLACES = {
         "use_dataset",
     ),
     "tilth.sdk.evaluating": ("Evaluation", "evaluate"),
+    "tilth.sdk.batch.calling": ("Scoring", "score"),
     "tilth.sdk.comparing": ("compare",),
     "tilth.sdk.listing": ("history", "runs"),
     "tilth.sdk.models": ("LoggedModel", "load_model", "log_model", "set_alias"),
@@ -64,6 +66,7 @@ __all__ = [
     "Evaluation",
     "LoggedModel",
     "Run",
+    "Scoring",
     "SweepResult",
     "Trial",
     "TrialStopped",
@@ -87,6 +90,7 @@ __all__ = [
     "predict",
     "run",
     "runs",
+    "score",
     "set_alias",
     "sweep",
     "tag",

@@ -174,8 +174,11 @@ class Run:
 
         source: where it came from, for people. context: such as `training`. Raises UnknownData.
         """
+        return self.note_dataset(datasets.describe(name, data, source, context))
+
+    def note_dataset(self, described: DatasetInput) -> DatasetInput:
+        """As `use_dataset`, of data whose digest is known already."""
         self._check_open()
-        described = datasets.describe(name, data, source, context)
         if self.rank.is_first:
             self._sender.add(dataset=described)
         return described

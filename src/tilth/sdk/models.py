@@ -63,6 +63,17 @@ class LoggedModel:
 
 
 @dataclass(frozen=True, slots=True)
+class FetchedModel:
+    """The checked files of a model, not loaded. name: `model/number`, or the id of a model without a version. seal: digest of the files."""
+
+    id: str
+    name: str
+    folder: Path
+    seal: str
+    document: ModelDocument
+
+
+@dataclass(frozen=True, slots=True)
 class LoadedModel:
     """A model that was fetched and checked. folder: an MLflow model directory."""
 
@@ -148,14 +159,20 @@ def load_model(model: str) -> LoadedModel:
     Files are kept under their digests in the home and checked each time. Raises UnknownReference, ModelDamaged, NothingToLoad, and
     what the server refuses. A model may run code of its own when it is loaded: load only what you trust.
     """
+    found = fetch_model(model)
+    return LoadedModel(found.id, found.folder, found.document, flavours.load_predictor(found.folder, found.document))
+
+
+def fetch_model(model: str) -> FetchedModel:
+    """As `load_model`, without loading it: no code of the model runs."""
     target = connection()
-    logged = _resolved(target, parse_reference(model))
+    logged, name = _resolved(target, parse_reference(model))
     if logged.status != "ready" or logged.manifest_digest is None:
         raise NothingToLoad(f"model {model!r} is {logged.status}, not ready: its files were not all stored; log it again")
     if logged.document is None:
         raise NothingToLoad(f"model {model!r} was not saved by Tilth; load it as it was saved, such as by mlflow.pyfunc")
     folder = _fetched(target, logged, logged.manifest_digest)
-    return LoadedModel(logged.id, folder, logged.document, flavours.load_predictor(folder, logged.document))
+    return FetchedModel(logged.id, name, folder, logged.manifest_digest, logged.document)
 
 
 def _upload(target: Connection, folder: Path, name: str, document: ModelDocument, tags: dict[str, str]) -> str:
@@ -193,14 +210,16 @@ def _give_up(target: Connection, path: str, reason: str) -> None:
         return  # the first error tells the user more than this one would
 
 
-def _resolved(target: Connection, reference: ModelReference) -> LoggedModelView:
+def _resolved(target: Connection, reference: ModelReference) -> tuple[LoggedModelView, str]:
+    """The logged model and what it is called: `model/number`, or its id."""
     logged_id = reference.logged_model_id
+    name = logged_id or ""
     if logged_id is None:
         version = version_of(target, reference)
         if version.logged_model_id is None:
             raise NothingToLoad(f"model {version.model!r} version {version.version} cannot be loaded: {version.unservable}")
-        logged_id = version.logged_model_id
-    return target.http.call("GET", f"{target.api}/logged-models/{quote(logged_id, safe='')}", LoggedModelView)
+        logged_id, name = version.logged_model_id, f"{version.model}/{version.version}"
+    return target.http.call("GET", f"{target.api}/logged-models/{quote(logged_id, safe='')}", LoggedModelView), name
 
 
 def version_of(target: Connection, reference: ModelReference) -> VersionView:
