@@ -88,6 +88,10 @@ class PlaneRuntime(msgspec.Struct, frozen=True):
             or self.max_processes > 1
         )
 
+    @property
+    def most_processes(self) -> int:
+        return max(self.min_processes, self.max_processes)
+
 
 class PlaneDeployment(msgspec.Struct, frozen=True):
     """generation grows with every change of this deployment; workers acknowledge it once it serves."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from tilth.wire.plane import LogSync, OnLogFailure
+from tilth.wire.plane import LoadWhen, LogSync, ModelEnvironment, OnLogFailure
 from tilth.wire.shipping import Redaction
 
 DeploymentState = Literal["pending", "loading", "live", "failed", "unserved"]
@@ -23,6 +23,9 @@ class DeploymentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
     keep_predictions_days: files of predictions whose last one is older are deleted. redact: inputs and outputs that are hashed, or dropped,
     before a prediction is kept. log_sample: parts of 10,000 of the predictions that are kept.
+
+    process, environment, python, memory_mb, threads, min_processes, max_processes, predict_timeout_s, load and idle_unload_s: where and
+    how the versions run, see wire.plane.PlaneRuntime.
     """
 
     max_body_bytes: Annotated[int, Meta(ge=1, le=1_000_000_000)] = 10_000_000
@@ -34,12 +37,22 @@ class DeploymentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     keep_predictions_days: Annotated[int, Meta(ge=1, le=3660)] = 90
     redact: Annotated[dict[Annotated[str, Meta(min_length=1, max_length=250)], Redaction], Meta(max_length=200)] = {}
     log_sample: Annotated[int, Meta(ge=1, le=10_000)] = 10_000
+    process: bool = False
+    environment: ModelEnvironment = "server"
+    python: Annotated[str, Meta(max_length=1000)] = ""
+    memory_mb: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    threads: Annotated[int, Meta(ge=1, le=256)] = 1
+    min_processes: Annotated[int, Meta(ge=1, le=64)] = 1
+    max_processes: Annotated[int, Meta(ge=1, le=64)] = 1
+    predict_timeout_s: Annotated[float, Meta(ge=0.1, le=3600)] = 30.0
+    load: LoadWhen = "eager"
+    idle_unload_s: Annotated[float, Meta(ge=0, le=2_592_000)] = 300.0
 
 
 class Deploy(msgspec.Struct, forbid_unknown_fields=True):
     """What the deployment shall serve: a version, or an alias that it follows from now on; neither means the newest version.
 
-    settings left out stay as they are.
+    settings left out stay as they are. cancel_rollout: end one that is under way, which would otherwise be in the way (409).
     """
 
     model: str
@@ -47,6 +60,7 @@ class Deploy(msgspec.Struct, forbid_unknown_fields=True):
     alias: str | None = None
     settings: DeploymentSettings | None = None
     note: str = ""
+    cancel_rollout: bool = False
 
 
 class RollBack(msgspec.Struct, forbid_unknown_fields=True):
@@ -54,6 +68,7 @@ class RollBack(msgspec.Struct, forbid_unknown_fields=True):
 
     to_generation: int | None = None
     note: str = ""
+    cancel_rollout: bool = False
 
 
 class VersionShare(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,6 +83,7 @@ class Split(msgspec.Struct, forbid_unknown_fields=True):
 
     shares: Annotated[list[VersionShare], Meta(min_length=1, max_length=10)]
     note: str = ""
+    cancel_rollout: bool = False
 
 
 class RouteView(msgspec.Struct, frozen=True):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from tilth.backends.sql import Tx
 from tilth.domains.identity import queries as identity
 from tilth.domains.models import queries as models
 from tilth.domains.serving.queries.deployments import deployments_across_projects
 from tilth.domains.serving.types import Deployment, Route
-from tilth.wire.plane import ModelFile, PlaneDeployment, PlaneRoute, PlaneVersion
+from tilth.wire.plane import ModelFile, PlaneDeployment, PlaneRoute, PlaneRuntime, PlaneVersion
 
 _PROJECTS_AT_ONCE = 1000
 
@@ -53,6 +55,7 @@ def _plane_deployment(
         max_queue_rows=found.settings.max_queue_rows,
         on_log_failure=found.settings.on_log_failure,
         log_sync=found.settings.log_sync,
+        runtime=msgspec.convert(found.settings, PlaneRuntime, from_attributes=True),
         label_key=found.settings.label_key,
     )
 
