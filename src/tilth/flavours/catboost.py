@@ -68,7 +68,7 @@ class CatboostFlavour:
         write_companions(
             folder,
             model_path=MODEL_PATH,
-            loader_module="mlflow.catboost",
+            loader_module=tabular.loader_of(signature, "mlflow.catboost"),
             flavour="catboost",
             flavour_detail={
                 "data": MODEL_PATH,

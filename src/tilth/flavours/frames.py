@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tilth.flavours.port import Rows, UnusableExample
+from tilth.flavours.port import Arrays, Rows, UnusableExample
 from tilth.wire.signature import Column, ColumnType, Signature, Unseen
 
 Kind = Literal["float", "int", "bool", "text", "category of text", "category of int"]
@@ -25,6 +25,35 @@ def is_frame(example: Any) -> bool:
     """Whether it is a pandas DataFrame, without importing pandas."""
     kind = type(example)
     return kind.__module__.partition(".")[0] == "pandas" and kind.__name__ == "DataFrame"
+
+
+def as_table(example: Any) -> Any:
+    """A polars DataFrame, a row as a dict or several, as a pandas DataFrame; anything else as it is.
+
+    Columns of polars' Enum and Categorical become columns of categories.
+    """
+    kind = type(example)
+    if _is_row(example) or (isinstance(example, list) and example and all(map(_is_row, example))):
+        import pandas
+
+        return pandas.DataFrame(example if isinstance(example, list) else [example])
+    if kind.__module__.partition(".")[0] != "polars" or kind.__name__ != "DataFrame":
+        return example
+    import pandas
+
+    columns = {}
+    for name in example.columns:
+        values = example[name]
+        if values.dtype.base_type().__name__ in ("Enum", "Categorical"):
+            columns[name] = pandas.Categorical(values.to_list(), categories=values.cat.get_categories().to_list())
+        else:
+            # Without pyarrow; a column of numbers that has missing values becomes float, as pandas has it.
+            columns[name] = values.to_numpy() if values.dtype.is_numeric() else pandas.array(values.to_list())
+    return pandas.DataFrame(columns)
+
+
+def _is_row(given: Any) -> bool:
+    return isinstance(given, dict) and all(isinstance(value, str | int | float | bool | None) for value in given.values())
 
 
 def as_matrix(example: Any) -> Rows:
@@ -57,8 +86,12 @@ def columns_of(
     *,
     categories: Mapping[str, Sequence[str]],
     unseen: Mapping[str, Unseen],
+    free_text: bool = False,
 ) -> list[Column]:
-    """Signature columns of an example, nothing nullable yet; arrays get the names x0, x1, ... Raises UnusableExample."""
+    """Signature columns of an example, nothing nullable yet; arrays get the names x0, x1, ...
+
+    free_text: whether a column of text may do without a vocabulary. Raises UnusableExample.
+    """
     names = _names(example) if is_frame(example) else [f"x{at}" for at in range(len(kinds))]
     for option, given in (("categories", categories), ("unseen", unseen)):
         if strange := sorted(set(given) - set(names)):
@@ -72,6 +105,9 @@ def columns_of(
                 )
             columns.append(Column(name=name, type=_TYPES[kind]))
             continue
+        if free_text and kind == "text" and name not in categories:
+            columns.append(Column(name=name, type="string"))
+            continue
         vocabulary = tuple(categories[name]) if name in categories else _vocabulary(name, example[name], kind)
         columns.append(Column(name=name, type="string", categories=vocabulary, unseen=unseen.get(name, "refuse")))
     return columns
@@ -79,6 +115,7 @@ def columns_of(
 
 def encode(example: Any, signature: Signature) -> Rows:
     """Shape (rows, inputs): numbers as they are, categories as their index, missing and unknown ones as NaN."""
+    example = as_table(example)
     if not is_frame(example):
         matrix = as_matrix(example)
         if matrix.shape[1] != len(signature.inputs):
@@ -98,8 +135,31 @@ def encode(example: Any, signature: Signature) -> Rows:
     return encoded
 
 
+def named_arrays(example: Any, signature: Signature) -> Arrays:
+    """The columns of a DataFrame as a model of named arrays takes them. Raises UnusableExample."""
+    arrays = {}
+    for column in signature.inputs:
+        if column.name not in example.columns:
+            raise UnusableExample(f"these rows have no column {column.name!r}, which the model takes.")
+        values = example[column.name]
+        missing = values.isna().to_numpy()
+        if missing.any() and not column.nullable:
+            raise UnusableExample(f"these rows lack values of {column.name!r}, and the model takes no missing ones there.")
+        if column.type == "string" or (column.type == "boolean" and column.nullable):
+            texts = values.astype(object).to_numpy(copy=True)
+            texts[missing] = None
+            arrays[column.name] = texts
+        else:
+            whole = column.type == "long" and not column.nullable
+            kind = np.bool_ if column.type == "boolean" else np.int64 if whole else np.float64
+            arrays[column.name] = (
+                values.to_numpy(dtype=kind) if kind is not np.float64 else values.to_numpy(kind, na_value=np.nan)
+            )
+    return arrays
+
+
 class FrameBuilder:
-    """Rebuilds the DataFrame that the model was fitted on from encoded rows. Thread-safe."""
+    """Rebuilds the DataFrame that the model was fitted on from encoded rows, or from arrays by name. Thread-safe."""
 
     def __init__(self, signature: Signature, kinds: Sequence[Kind]) -> None:
         import pandas
@@ -109,15 +169,23 @@ class FrameBuilder:
         self._types: dict[int, Any] = {}
         self._texts: dict[int, Any] = {}
         for at, (column, kind) in enumerate(zip(signature.inputs, kinds, strict=True)):
-            if kind == "text":
+            if kind == "text" and column.categories is not None:
                 # One entry more than there are categories: index -1, missing, finds it.
-                self._texts[at] = np.array([*(column.categories or ()), np.nan], dtype=object)
+                self._texts[at] = np.array([*column.categories, np.nan], dtype=object)
             elif column.categories is not None:
                 values = [int(c) for c in column.categories] if kind == "category of int" else list(column.categories)
                 self._types[at] = pandas.CategoricalDtype(values)
 
     def build(self, rows: Rows) -> Any:
         return self._pandas.DataFrame({name: self._column(rows, at, kind) for at, (name, kind) in enumerate(self._columns)})
+
+    def of_arrays(self, arrays: Arrays) -> Any:
+        return self._pandas.DataFrame(
+            {
+                name: self._pandas.Categorical(arrays[name], dtype=self._types[at]) if at in self._types else arrays[name]
+                for at, (name, _) in enumerate(self._columns)
+            }
+        )
 
     def _column(self, rows: Rows, at: int, kind: Kind) -> Any:
         values = rows[:, at]

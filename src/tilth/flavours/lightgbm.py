@@ -66,7 +66,7 @@ class LightgbmFlavour:
         write_companions(
             folder,
             model_path=MODEL_PATH,
-            loader_module="mlflow.lightgbm",
+            loader_module=tabular.loader_of(signature, "mlflow.lightgbm"),
             flavour="lightgbm",
             flavour_detail={
                 "data": MODEL_PATH,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pickletools
 import sys
 import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,6 +28,19 @@ def dumped(model: Any) -> bytes:
     with _own_modules_by_value(cloudpickle):
         data: bytes = cloudpickle.dumps(model)
     return data
+
+
+def packages_in(data: bytes) -> dict[str, str]:
+    """Installed packages that the pickle names, with their versions. Reads, and runs nothing."""
+    distributions = metadata.packages_distributions()
+    names = {
+        part.partition(".")[0]
+        for _, argument, _ in pickletools.genops(data)
+        if isinstance(argument, str)
+        for part in argument.split(" ")[:1]
+    }
+    found = sorted({package for name in names & set(distributions) for package in distributions[name]})
+    return {package: metadata.version(package) for package in found}
 
 
 def loaded(path: Path) -> Any:

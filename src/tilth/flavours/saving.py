@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from tilth.flavours.frames import as_table
 from tilth.flavours.parity import compare, make_rows
 from tilth.flavours.port import ArrayPredictor, Arrays, CannotCompile, Compiled, Compiler, EngineUnusable, Predictor, Rows
 from tilth.flavours.registry import COMPILERS, compiler_named, flavour_for, flavour_named
@@ -53,11 +54,13 @@ def save_model(
 ) -> ModelDocument:
     """Writes the model into the empty `folder` as an MLflow model directory, with a compiled form where one passes the parity gate.
 
-    example: a DataFrame or 2-d array of at least one row, with the columns and types of training; its first rows are kept.
+    example: a DataFrame (pandas or polars), a list of dicts or a 2-d array of at least one row, with the columns and types of training;
+    its first rows are kept.
     check_rows: more rows of that kind for the gate. A model that does not compile is saved all the same; `not_compiled` says why.
     A model whose signature is `named` is read back and answers its example once, and is not compiled.
     Raises UnknownFlavour, UnusableExample.
     """
+    example, check_rows = as_table(example), as_table(check_rows)
     flavour = flavour_for(model)
     method = method or flavour.default_method(model)
     signature = flavour.signature(model, example, method, categories=categories, unseen=unseen)

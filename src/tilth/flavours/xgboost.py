@@ -67,7 +67,7 @@ class XgboostFlavour:
         write_companions(
             folder,
             model_path=MODEL_PATH,
-            loader_module="mlflow.xgboost",
+            loader_module=tabular.loader_of(signature, "mlflow.xgboost"),
             flavour="xgboost",
             flavour_detail={
                 "data": MODEL_PATH,
