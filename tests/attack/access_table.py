@@ -25,6 +25,11 @@ GET    /api/v1/p/{project:str}/deployments                                      
 DELETE /api/v1/p/{project:str}/deployments/{name:str}                                 maintainer  write
 GET    /api/v1/p/{project:str}/deployments/{name:str}                                 viewer      read
 PUT    /api/v1/p/{project:str}/deployments/{name:str}                                 maintainer  write
+POST   /api/v1/p/{project:str}/deployments/{name:str}/labels                          developer   write
+GET    /api/v1/p/{project:str}/deployments/{name:str}/labels/coverage                 viewer      read
+PUT    /api/v1/p/{project:str}/deployments/{name:str}/labels/key                      maintainer  write
+GET    /api/v1/p/{project:str}/deployments/{name:str}/labels/outcomes                 viewer      read
+GET    /api/v1/p/{project:str}/deployments/{name:str}/labels/{prediction_id:str}      developer   read
 GET    /api/v1/p/{project:str}/deployments/{name:str}/predictions                     developer   read
 GET    /api/v1/p/{project:str}/deployments/{name:str}/predictions/files               developer   read
 GET    /api/v1/p/{project:str}/deployments/{name:str}/predictions/files/{file_id:str} developer   read
@@ -32,6 +37,13 @@ GET    /api/v1/p/{project:str}/deployments/{name:str}/predictions/{prediction_id
 POST   /api/v1/p/{project:str}/deployments/{name:str}/predictions/flush               developer   read
 PUT    /api/v1/p/{project:str}/deployments/{name:str}/predictions/policy              maintainer  write
 POST   /api/v1/p/{project:str}/deployments/{name:str}/rollback                        maintainer  write
+GET    /api/v1/p/{project:str}/deployments/{name:str}/rollouts                        viewer      read
+POST   /api/v1/p/{project:str}/deployments/{name:str}/rollouts                        maintainer  write
+GET    /api/v1/p/{project:str}/deployments/{name:str}/rollouts/{rollout:str}          viewer      read
+POST   /api/v1/p/{project:str}/deployments/{name:str}/rollouts/{rollout:str}/pause    maintainer  write
+POST   /api/v1/p/{project:str}/deployments/{name:str}/rollouts/{rollout:str}/promote  maintainer  write
+POST   /api/v1/p/{project:str}/deployments/{name:str}/rollouts/{rollout:str}/resume   maintainer  write
+POST   /api/v1/p/{project:str}/deployments/{name:str}/rollouts/{rollout:str}/rollback maintainer  write
 PUT    /api/v1/p/{project:str}/deployments/{name:str}/split                           maintainer  write
 GET    /api/v1/p/{project:str}/deployments/{name:str}/wait                            viewer      read
 GET    /api/v1/p/{project:str}/experiments                                            viewer      read
@@ -53,6 +65,8 @@ GET    /api/v1/p/{project:str}/logged-models/{logged_model_id:str}              
 GET    /api/v1/p/{project:str}/logged-models/{logged_model_id:str}/files/{path:path}  viewer      read
 PUT    /api/v1/p/{project:str}/logged-models/{logged_model_id:str}/files/{path:path}  developer   write
 POST   /api/v1/p/{project:str}/logged-models/{logged_model_id:str}/finalize           developer   write
+PUT    /api/v1/p/{project:str}/logged-models/{logged_model_id:str}/provenance         developer   write
+POST   /api/v1/p/{project:str}/logged-models/{logged_model_id:str}/trust              maintainer  write
 PUT    /api/v1/p/{project:str}/logged-models/{logged_model_id:str}/tags               developer   write
 GET    /api/v1/p/{project:str}/members                                                viewer      read
 DELETE /api/v1/p/{project:str}/members/{name:str}                                     owner       manage

@@ -73,6 +73,7 @@ class Permission(StrEnum):
     MODEL_READ = "model.read"
     MODEL_WRITE = "model.write"
     MODEL_DELETE = "model.delete"
+    MODEL_TRUST = "model.trust"
     ALIAS_SET = "alias.set"
     GATE_ADD = "gate.add"
     GATE_RELAX = "gate.relax"
@@ -134,6 +135,8 @@ NEEDS: dict[Permission, Needs] = {
     Permission.MODEL_READ: Needs("read", Role.VIEWER),
     Permission.MODEL_WRITE: Needs("write", Role.DEVELOPER),
     Permission.MODEL_DELETE: Needs("write", Role.MAINTAINER),
+    # Its code runs from then on, though in a process of its own.
+    Permission.MODEL_TRUST: Needs("write", Role.MAINTAINER),
     Permission.ALIAS_SET: Needs("write", Role.MAINTAINER),
     Permission.GATE_ADD: Needs("write", Role.MAINTAINER),
     Permission.GATE_RELAX: Needs("write", Role.OWNER),

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from tilth.wire.models import CompiledEngine, ModelDocument
+from tilth.wire.provenance import ProvenanceView
 
 LoggedModelStatus = Literal["pending", "ready", "failed"]
 
@@ -43,7 +44,10 @@ class ModelFileView(msgspec.Struct, frozen=True):
 
 
 class LoggedModelView(msgspec.Struct, frozen=True):
-    """size in bytes over all files. unservable: why the model server cannot serve it, empty when it can."""
+    """size in bytes over all files. unservable: why the model server cannot serve it, empty when it can.
+
+    provenance: of a model that was made elsewhere, else None.
+    """
 
     id: str
     name: str
@@ -64,6 +68,7 @@ class LoggedModelView(msgspec.Struct, frozen=True):
     params: dict[str, str] = {}
     tags: dict[str, str] = {}
     registrations: list[VersionName] = []
+    provenance: ProvenanceView | None = None
 
 
 class VersionName(msgspec.Struct, frozen=True):

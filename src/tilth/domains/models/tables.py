@@ -28,8 +28,34 @@ logged_model = Table(
     # The address that its files were taken from when a version was registered of it: no model that somebody logged.
     Column("copied_from", Str),
     Column("deleted_at", BigInteger),
+    # Why it may not be served although its files are complete; follows from its row in model_provenance.
+    Column("barred", Str),
     Index("ix_logged_model_project_created", "project_id", "created", "id"),
     Index("ix_logged_model_run", "project_id", "source_run_id"),
+)
+
+model_provenance = Table(
+    # A model that was made elsewhere: what a look at its files found, and who trusts it.
+    "model_provenance",
+    metadata,
+    Column("logged_model_id", Str, primary_key=True),
+    Column("project_id", Str, nullable=False),
+    Column("source", Str, nullable=False),
+    Column("sha256", Str, nullable=False),
+    Column("format", Str, nullable=False),
+    Column("runs_code", Boolean, nullable=False),
+    Column("verdict", Str, nullable=False),
+    Column("findings", Document, nullable=False),
+    Column("scanner", Str, nullable=False),
+    Column("note", Str, nullable=False),
+    Column("recorded", BigInteger, nullable=False),
+    Column("recorder_id", Str, nullable=False),
+    Column("recorder_name", Str, nullable=False),
+    Column("trusted", BigInteger),
+    Column("truster_id", Str),
+    Column("truster_name", Str, nullable=False),
+    Column("trust_reason", Str, nullable=False),
+    ForeignKeyConstraint(["logged_model_id"], ["logged_model.id"]),
 )
 
 logged_model_file = Table(

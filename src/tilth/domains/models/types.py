@@ -292,6 +292,18 @@ class NoScores(NotFound):
         )
 
 
+class InvalidProvenance(Invalid):
+    """What is said about a model from elsewhere contradicts itself or is above a bound."""
+
+
+class NotImported(NotFound):
+    def __init__(self, logged_model_id: str) -> None:
+        super().__init__(
+            f"logged model {logged_model_id} was not imported from elsewhere: there is nothing to trust; "
+            "`tilth import-model` imports one"
+        )
+
+
 class ReasonMissing(Invalid):
     def __init__(self) -> None:
         super().__init__(

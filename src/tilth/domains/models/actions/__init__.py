@@ -25,6 +25,7 @@ from tilth.domains.models.actions.logged import (
     tag_logged_model,
     untag_logged_model,
 )
+from tilth.domains.models.actions.provenance import record_provenance, trust_model
 from tilth.domains.models.actions.registry import (
     change_model,
     change_version,
@@ -64,6 +65,7 @@ __all__ = [
     "keep_scores",
     "mark",
     "move_to_stage",
+    "record_provenance",
     "register_version",
     "release_versions",
     "remove_alias",
@@ -76,5 +78,6 @@ __all__ = [
     "set_alias",
     "set_policy",
     "tag_logged_model",
+    "trust_model",
     "untag_logged_model",
 ]

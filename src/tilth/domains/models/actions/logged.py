@@ -18,9 +18,10 @@ from tilth.domains.audit.actions import record
 from tilth.domains.models.actions.evaluations import forget_evaluations
 from tilth.domains.models.queries import facts, logged
 from tilth.domains.models.queries.logged import LoggedModel
+from tilth.domains.models.queries.provenance import provenance_of
 from tilth.domains.models.rules import naming
-from tilth.domains.models.types import LoggedModelStatus, ModelParamChanged, ModelSealed, VersionInUse
-from tilth.wire.models import ModelDocument
+from tilth.domains.models.types import IncompleteModel, LoggedModelStatus, ModelParamChanged, ModelSealed, VersionInUse
+from tilth.wire.models import DOCUMENT_NAME, ModelDocument
 
 
 class TooManyFiles(TooLarge):
@@ -148,6 +149,7 @@ def seal(
     ):
         sealed = model.status == "failed" or model.manifest_digest is not None
         raise ModelSealed(model.id, model.status if sealed else "being uploaded elsewhere")
+    _check_isolation(tx, model, document)
     reach("model_before_seal")
     logged.update_logged_model(
         tx,
@@ -170,6 +172,15 @@ def seal(
         detail={"manifest_digest": manifest.digest, "files": len(manifest.files), "bytes": manifest.size},
     )
     return logged.logged_model_by_id(tx, project_id, model.id)
+
+
+def _check_isolation(tx: Tx, model: LoggedModel, document: ModelDocument | None) -> None:
+    """What came from elsewhere and may run code is served by a process of its own, whatever its folder says. Raises IncompleteModel."""
+    provenance = provenance_of(tx, model.project_id, model.id)
+    if provenance is not None and provenance.runs_code and document is not None and not document.isolated:
+        raise IncompleteModel(
+            f"logged model {model.id} may run code that came with it, and its {DOCUMENT_NAME} lacks `isolated`; import it again"
+        )
 
 
 def give_up(tx: Tx, actor: Actor, project_id: ProjectId, logged_model_id: str, message: str) -> LoggedModel:

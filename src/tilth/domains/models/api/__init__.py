@@ -1,6 +1,6 @@
 """Our own API of logged models, registered models, versions, aliases and cards."""
 
-from tilth.domains.models.api import comments, evaluations, imports, life, mlflow, registry, trash, uploads
+from tilth.domains.models.api import comments, evaluations, imports, life, mlflow, provenance, registry, trash, uploads
 
 routes = [
     *uploads.routes,
@@ -8,6 +8,7 @@ routes = [
     *evaluations.routes,
     *life.routes,
     *imports.routes,
+    *provenance.routes,
     *trash.routes,
     *comments.routes,
     *mlflow.routes,

@@ -13,6 +13,7 @@ from tilth.backends.sql import Tx, hot, upsert
 from tilth.core.clock import Millis
 from tilth.core.hashing import FileEntry
 from tilth.core.ids import Digest
+from tilth.domains.models.queries.provenance import provenance_of
 from tilth.domains.models.rules.folder import unservable
 from tilth.domains.models.tables import (
     logged_model,
@@ -64,10 +65,11 @@ class LoggedModel:
     size: int
     flavour: str
     document: ModelDocument | None
+    barred: str | None
 
     @property
     def unservable(self) -> str:
-        return unservable(self.status, self.document)
+        return unservable(self.status, self.document, self.barred)
 
 
 def logged_model_of(row: Any) -> LoggedModel:
@@ -87,6 +89,7 @@ def logged_model_of(row: Any) -> LoggedModel:
         size=row.size,
         flavour=row.flavour,
         document=msgspec.convert(row.document, ModelDocument) if row.document is not None else None,
+        barred=row.barred,
     )
 
 
@@ -246,6 +249,7 @@ def logged_model_view(tx: Tx, project_id: str, logged_model_id: str) -> LoggedMo
         params=params_of(tx, project_id, model.id),
         tags=tags_of(tx, project_id, model.id),
         registrations=registrations_of(tx, project_id, model.id),
+        provenance=provenance_of(tx, project_id, model.id),
     )
 
 

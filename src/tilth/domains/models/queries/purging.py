@@ -16,6 +16,7 @@ from tilth.domains.models.tables import (
     logged_model_param,
     logged_model_tag,
     model_policy,
+    model_provenance,
     model_version,
     registered_model,
     version_hold,
@@ -131,7 +132,7 @@ def delete_version(tx: Tx, project_id: str, model_id: str, version: int) -> None
 
 def delete_logged_model(tx: Tx, project_id: str, logged_model_id: str) -> None:
     this = logged_model_id
-    for table in (logged_model_file, logged_model_param, logged_model_tag):
+    for table in (logged_model_file, logged_model_param, logged_model_tag, model_provenance):
         tx.run(delete(table).where(table.c.project_id == project_id, table.c.logged_model_id == this))
     alone = or_(evaluation.c.model_id.is_(None), evaluation.c.model_id == "")
     tx.run(delete(evaluation).where(evaluation.c.project_id == project_id, evaluation.c.logged_model_id == this, alone))

@@ -72,10 +72,12 @@ def _read_document(content: bytes) -> ModelDocument:
         raise IncompleteModel(f"{DOCUMENT_NAME} does not read as a model document: {error}; log the model again") from error
 
 
-def unservable(status: str, document: ModelDocument | None) -> str:
-    """Why the model server cannot serve this logged model; empty when it can."""
+def unservable(status: str, document: ModelDocument | None, barred: str | None) -> str:
+    """Why the model server cannot serve this logged model; empty when it can. barred: what rules.provenance says."""
     if status != "ready":
         return f"its logged model is {status}"
+    if barred is not None:
+        return barred
     if document is None:
         return f"it was logged without {DOCUMENT_NAME} (by mlflow alone); log it with tilth.log_model to serve it"
     return ""
