@@ -20,7 +20,8 @@ from tilth.plane.batching import Core
 from tilth.plane.latency import Tally
 from tilth.plane.prediction_log import PredictionLog
 from tilth.plane.routing import RouteTable
-from tilth.plane.serving import LoadedVersion, ServedDeployment, serving_state
+from tilth.plane.serving import LoadedVersion, ServedDeployment
+from tilth.plane.state import serving_state
 from tilth.wire import predictions
 from tilth.wire.models import ModelDocument
 from tilth.wire.plane import PlaneDeployment, PlaneRoute, PlaneState, PlaneToken, PlaneVersion

@@ -11,7 +11,7 @@ from tilth.core import clock
 from tilth.core.errors import Unavailable
 from tilth.plane.admission import InvalidToken, admit
 from tilth.plane.answers import Answer
-from tilth.plane.serving import EMPTY
+from tilth.plane.state import EMPTY
 from tilth.wire.plane import PlaneToken
 
 INSTANCES = {"instances": [[1, 2]]}
@@ -47,7 +47,7 @@ REFUSED: dict[str, tuple[str, str, dict[str, str], int, str]] = {
     "preflight of a browser": ("OPTIONS", "sums/invocations", {"Origin": "http://evil.example"}, 403, "PERMISSION_DENIED"),
     "page of another site": ("POST", "sums/invocations", {"Sec_Fetch_Site": "cross-site"}, 403, "PERMISSION_DENIED"),
     "another origin": ("POST", "sums/invocations", {"Origin": "http://127.0.0.1:1"}, 403, "PERMISSION_DENIED"),
-    "text": ("POST", "sums/invocations", {"Content_Type": "text/csv"}, 415, "UNSUPPORTED_MEDIA_TYPE"),
+    "text": ("POST", "sums/invocations", {"Content_Type": "text/plain"}, 415, "UNSUPPORTED_MEDIA_TYPE"),
     "no content type": ("POST", "sums/invocations", {"Content_Type": ""}, 415, "UNSUPPORTED_MEDIA_TYPE"),
     "another charset": (
         "POST",
@@ -56,7 +56,7 @@ REFUSED: dict[str, tuple[str, str, dict[str, str], int, str]] = {
         415,
         "UNSUPPORTED_MEDIA_TYPE",
     ),
-    "compressed": ("POST", "sums/invocations", {"Content_Encoding": "gzip"}, 415, "UNSUPPORTED_MEDIA_TYPE"),
+    "compressed": ("POST", "sums/invocations", {"Content_Encoding": "br"}, 415, "UNSUPPORTED_MEDIA_TYPE"),
     "odd request id": ("POST", "sums/invocations", {"X_Request_Id": "a b"}, 400, "BAD_REQUEST"),
     "odd timeout": ("POST", "sums/invocations", {"X_Timeout_Ms": "soon"}, 400, "BAD_REQUEST"),
     "no timeout at all": ("POST", "sums/invocations", {"X_Timeout_Ms": "0"}, 400, "BAD_REQUEST"),

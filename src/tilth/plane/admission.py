@@ -10,16 +10,24 @@ from urllib.parse import unquote_to_bytes
 
 from tilth.core.clock import Millis
 from tilth.core.errors import Denied, Invalid, NotFound, Unauthenticated, Unavailable
+from tilth.plane import telling
+from tilth.plane.addresses import Target, Tell
 from tilth.plane.answers import Answer, MethodNotAllowed, UnsupportedMediaType, ok
-from tilth.plane.serving import Place, ServedDeployment, ServingState, Verb
+from tilth.plane.compression import Coding
+from tilth.plane.protocols import KSERVE_V1, MLFLOW, OPEN_INFERENCE
+from tilth.plane.protocols.port import Codec, Content
+from tilth.plane.serving import Place, ServedDeployment
+from tilth.plane.state import ServingState
 from tilth.wire.plane import PlaneToken
 
 HEADERS = frozenset(
     (
+        b"accept-encoding",
         b"authorization",
         b"content-encoding",
         b"content-type",
         b"host",
+        b"inference-header-content-length",
         b"origin",
         b"sec-fetch-site",
         b"x-request-id",
@@ -30,7 +38,10 @@ HEADERS = frozenset(
 """Those that are looked at, lower case; adapters need to keep no others."""
 
 MAX_TIMEOUT_MS = 600_000
-_JSON = re.compile(rb'application/json\s*(;\s*charset\s*=\s*"?utf-?8"?\s*)?', re.IGNORECASE)
+MAX_INQUIRY_BYTES = 64 << 10
+_HEALTH = frozenset((b"/health/live", b"/health/ready", b"/v2/health/live", b"/v2/health/ready"))
+_CODINGS: dict[bytes, Coding] = {b"gzip": "gzip", b"deflate": "deflate"}
+"""A client that accepts exactly one of these asks for it; lists of several are what HTTP libraries send unasked."""
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,200}")
 
 Headers = Mapping[bytes, bytes]
@@ -56,19 +67,21 @@ class InvalidHeader(Invalid):
     """A header that this server reads has a value that it cannot be."""
 
 
-class NotServedYet(Unavailable):
-    """The deployment exists but no generation of it serves here."""
-
-
 @dataclass(frozen=True, slots=True)
 class Admission:
     """A prediction request that may go on and send its body.
 
-    timeout_s: the caller's own deadline, from the request's last byte on; route_key: what decides between versions, empty if not given.
+    version: the one that the address names, None if the routes decide. coding: what the body is packed in; answer_coding: what the
+    answer shall be. timeout_s: the caller's own deadline, from the request's last byte on; route_key: what decides between versions,
+    empty if not given.
     """
 
     served: ServedDeployment
-    content_type: str
+    codec: Codec
+    version: int | None
+    content: Content
+    coding: Coding | None
+    answer_coding: Coding | None
     request_id: str
     route_key: bytes
     timeout_s: float | None
@@ -78,33 +91,60 @@ class Admission:
         return self.served.spec.max_body_bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """A question that is no prediction and whose body matters."""
+
+    codec: Codec
+    tell: Tell
+    max_body_bytes: int = MAX_INQUIRY_BYTES
+
+
 def admit(
     state: ServingState, method: str, target: bytes, headers: Headers, *, now: Millis, draining: bool
-) -> Admission | Answer:
+) -> Admission | Inquiry | Answer:
     """Answers what needs no body. Raises the refusals above, MethodNotAllowed and UnsupportedMediaType."""
-    found = state.targets.get(target) or state.targets.get(_plain(target))
+    found = _found(state, target)
     if found is None and (answer := _health(state, method, target, draining)) is not None:
         return answer
     _refuse_other_sites(headers)
-    token = _token(state, headers, now)
-    place, verb = _permitted(found, target, token)
-    expected = "POST" if verb == "invocations" else "GET"
-    if method != expected:
-        raise MethodNotAllowed(method, expected)
-    if verb == "ready":
-        return _readiness(place)
-    if place.served is None:
-        raise NotServedYet(_why_not(place))
-    return _admission(place.served, headers)
+    if found is None or found.project_id:
+        token = _token(state, headers, now)
+        if found is None or found.project_id not in token.projects:
+            # A project that exists but is not the token's must look exactly like one that does not exist.
+            raise _unknown(target)
+    if method != found.method:
+        raise MethodNotAllowed(method, found.method)
+    if found.place is not None:
+        return _admission(found, found.place, headers)
+    assert found.tell is not None
+    if draining and found.readiness:
+        raise Unavailable("this worker is shutting down; ask another")
+    return Inquiry(found.codec, found.tell) if method == "POST" else found.tell(b"")
+
+
+def codec_at(state: ServingState, target: bytes) -> Codec:
+    """The one in whose shape an error at this address is told, whether anything answers there or not."""
+    found = _found(state, target)
+    if found is not None:
+        return found.codec
+    path = target.partition(b"?")[0]
+    if b"/v2" in path:
+        return OPEN_INFERENCE
+    return KSERVE_V1 if b"/v1/" in path else MLFLOW
+
+
+def _found(state: ServingState, target: bytes) -> Target | None:
+    return state.targets.get(target) or state.targets.get(_plain(target))
 
 
 def _health(state: ServingState, method: str, target: bytes, draining: bool) -> Answer | None:
     path = target.partition(b"?")[0]
-    if path not in (b"/health/live", b"/health/ready"):
+    if path not in _HEALTH:
         return None
     if method != "GET":
         raise MethodNotAllowed(method, "GET")
-    if path == b"/health/ready":
+    if path.endswith(b"ready"):
         if draining:
             raise Unavailable("this worker is shutting down; ask another")
         if not state.settled:
@@ -149,48 +189,65 @@ def _token(state: ServingState, headers: Headers, now: Millis) -> PlaneToken:
     return token
 
 
-def _permitted(found: tuple[Place, Verb] | None, target: bytes, token: PlaneToken) -> tuple[Place, Verb]:
-    # A project that exists but is not the token's must look exactly like one that does not exist.
-    if found is not None and found[0].wanted.project_id in token.projects:
-        return found
+def _unknown(target: bytes) -> NotFound:
     path = _plain(target)
     parts = path.decode("latin-1").split("/")
-    if len(parts) == 6 and parts[1] == "p" and parts[3] == "deployments" and parts[5] in ("invocations", "ready"):
-        raise UnknownDeployment(f"no deployment {parts[4][:80]!r} in a project {parts[2][:80]!r} that this token may use")
-    raise UnknownAddress("nothing answers at this path; predictions are at POST /p/<project>/deployments/<name>/invocations")
+    if len(parts) >= 5 and parts[1] == "p" and parts[3] == "deployments":
+        return UnknownDeployment(
+            f"no deployment {parts[4][:80]!r} in a project {parts[2][:80]!r} that this token may use, or nothing at this path of it"
+        )
+    if parts[-1] == "stats":
+        return UnknownAddress("there are no statistics in this protocol here; the page of the deployment shows them")
+    if len(parts) >= 6 and parts[1] == "p" and parts[4] == "models":
+        model = parts[5].partition(":")[0]
+        return UnknownDeployment(
+            f"no deployment {model[:80]!r} in a project {parts[2][:80]!r} that this token may use, or no such version or path of it"
+        )
+    return UnknownAddress(
+        "nothing answers at this path; predictions are at POST /p/<project>/deployments/<name>/invocations, "
+        "/p/<project>/v2/models/<name>/infer and /p/<project>/v1/models/<name>:predict"
+    )
 
 
-def _readiness(place: Place) -> Answer:
-    if not place.current:
-        raise NotServedYet(_why_not(place))
-    return ok({"status": "ok", "generation": place.wanted.generation})
-
-
-def _why_not(place: Place) -> str:
-    name, generation = place.wanted.name, place.wanted.generation
-    serving = f"; generation {place.served.spec.generation} serves on" if place.served else ""
-    if place.failure:
-        return f"generation {generation} of deployment {name!r} was refused: {place.failure}{serving}"
-    return f"generation {generation} of deployment {name!r} is loading{serving}"
-
-
-def _admission(served: ServedDeployment, headers: Headers) -> Admission:
+def _admission(found: Target, place: Place, headers: Headers) -> Admission:
+    served = telling.served(place)
+    if found.version is not None:
+        telling.version_of(place, found.version)
+    codec = found.codec
     content_type = headers.get(b"content-type", b"")
-    if not _JSON.fullmatch(content_type):
-        shown = content_type[:80].decode("latin-1") or "none"
-        raise UnsupportedMediaType(f"content type {shown} is not read here; send application/json in UTF-8")
-    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
-        raise UnsupportedMediaType("compressed bodies are not read here; send the body without content-encoding")
+    codec.check(content_type)
     request_id = headers.get(b"x-request-id", b"")
     if request_id and not _REQUEST_ID.fullmatch(request_id):
         raise InvalidHeader("x-request-id must be 1 to 200 printable ASCII characters without spaces")
     return Admission(
         served,
-        content_type.decode("latin-1"),
+        codec,
+        found.version,
+        Content(content_type.decode("latin-1"), _header_bytes(headers.get(b"inference-header-content-length"))),
+        _coding(headers.get(b"content-encoding")),
+        _CODINGS.get(headers.get(b"accept-encoding", b"")) if codec.compresses else None,
         request_id.decode("ascii"),
         headers.get(b"x-route-key", b"")[:1000],
         _timeout_s(headers.get(b"x-timeout-ms")),
     )
+
+
+def _coding(value: bytes | None) -> Coding | None:
+    if value is None or value.lower() == b"identity":
+        return None
+    coding = _CODINGS.get(value.lower())
+    if coding is None:
+        shown = value[:40].decode("latin-1")
+        raise UnsupportedMediaType(f"content-encoding {shown!r} is not read here; send gzip, deflate, or the body as it is")
+    return coding
+
+
+def _header_bytes(value: bytes | None) -> int | None:
+    if value is None:
+        return None
+    if not value.isdigit() or len(value) > 10:
+        raise InvalidHeader(f"inference-header-content-length must be a number of bytes, not {value[:20].decode('latin-1')!r}")
+    return int(value)
 
 
 def _timeout_s(value: bytes | None) -> float | None:

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from tilth.core.errors import TilthError
-from tilth.plane.admission import HEADERS, Admission
-from tilth.plane.answers import Answer, BodyTooLarge, Malformed, refusal
+from tilth.plane.admission import HEADERS, Admission, Inquiry
+from tilth.plane.answers import Answer, BodyTooLarge, Malformed
 from tilth.plane.batching import Core
 
 Message = MutableMapping[str, Any]
@@ -27,19 +27,19 @@ def application(core: Core) -> Application:
         query = scope.get("query_string", b"")
         target = scope["raw_path"] + (b"?" + query if query else b"")
         verdict = core.admit(scope["method"], target, headers)
-        answer = await _predicted(core, verdict, receive) if isinstance(verdict, Admission) else verdict
-        head = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer.body)), *answer.headers]
+        answer = verdict if isinstance(verdict, Answer) else await _predicted(core, verdict, receive)
+        head = [(b"content-type", answer.content_type), (b"content-length", b"%d" % len(answer.body)), *answer.headers]
         await send({"type": "http.response.start", "status": answer.status, "headers": head})
         await send({"type": "http.response.body", "body": answer.body})
 
     return answer_scope
 
 
-async def _predicted(core: Core, slip: Admission, receive: Receive) -> Answer:
+async def _predicted(core: Core, slip: Admission | Inquiry, receive: Receive) -> Answer:
     try:
         body = await _body(receive, slip.max_body_bytes)
     except TilthError as error:
-        return refusal(error)
+        return slip.codec.refuse(error)
     answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
     core.submit(slip, body, lambda given: None if answer.cancelled() else answer.set_result(given))
     return await answer

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Hashable, Sequence
-
-import msgspec
+from typing import Any
 
 from tilth.core import clock
 from tilth.core.errors import Invalid, TilthError, Unavailable
 from tilth.core.ids import new_id
 from tilth.plane.admission import Admission
 from tilth.plane.answers import Answer, DeadlineExceeded, ModelFailed
+from tilth.plane.compression import deflate, inflate
 from tilth.plane.executors import ModelRaised
-from tilth.plane.forms import read_form
 from tilth.plane.inputs import NO_ROWS, Inputs, Results, count_of, joined, likeness_of, rows_of
+from tilth.plane.protocols.port import Answered, Written
 from tilth.plane.serving import LoadedVersion, ServedDeployment
 
 logger = logging.getLogger(__name__)
@@ -22,13 +22,18 @@ logger = logging.getLogger(__name__)
 BATCH_ROWS = 256
 """Rows in one predict call: above, other callers would wait too long."""
 
+MAX_REQUEST_ID = 200
+"""Characters of an id in a request's body."""
+
+NOTHING_WRITTEN = Written(b"")
+
 Reply = Callable[[Answer], None]
 
 
 class Ask:
     """large: its body or its rows are too many for a batch, so that it is decoded and predicted aside and in pieces.
 
-    After `predict_together` or `predict_in_pieces` it has either a failure or results and outcome.
+    After `predict_together` or `predict_in_pieces` it has either a failure or results and what is written of them.
     """
 
     __slots__ = (
@@ -41,16 +46,21 @@ class Ask:
         "id",
         "inputs",
         "large",
-        "outcome",
+        "packed",
         "reply",
+        "request_id",
         "results",
         "rows",
         "served",
         "slip",
+        "unpacked",
         "version",
+        "wish",
+        "written",
     )
 
     def __init__(self, slip: Admission, served: ServedDeployment, body: bytes, reply: Reply) -> None:
+        """body: as it came, maybe compressed."""
         self.slip = slip
         self.served = served
         self.body = body
@@ -58,35 +68,55 @@ class Ask:
         self.arrived = clock.perf()
         self.deadline = None if slip.timeout_s is None else self.arrived + slip.timeout_s
         self.id = new_id()
-        self.version: LoadedVersion = served.routes.only or served.routes.choose(
-            slip.route_key or slip.request_id.encode() or self.id.encode()
+        self.request_id = slip.request_id
+        self.version: LoadedVersion = (
+            _named(slip.version, served, slip.served)
+            if slip.version is not None
+            else served.routes.only or served.routes.choose(slip.route_key or slip.request_id.encode() or self.id.encode())
         )
         self.inputs: Inputs = NO_ROWS
         self.rows = 0
         self.group: tuple[LoadedVersion, Hashable] = (self.version, None)
         self.results: Results = NO_ROWS
-        self.outcome: bytes = b""
+        self.wish: Any = None
+        self.written = NOTHING_WRITTEN
+        self.packed: bytes | None = None
         self.failure: TilthError | None = None
         self.answered = False
         self.large = False
+        self.unpacked = False
+
+    def unpack(self, limit: int) -> None:
+        """What came compressed becomes what was meant. Raises BodyTooLarge above `limit` bytes, and InvalidBody."""
+        if self.slip.coding is not None and not self.unpacked:
+            self.body = inflate(self.body, self.slip.coding, limit)
+            self.unpacked = True
 
     def decode(self) -> None:
         """Raises a kind of Invalid."""
-        self.inputs = inputs = self.version.encoder.encode(read_form(self.body))
+        slip, version = self.slip, self.version
+        self.unpack(slip.max_body_bytes)
+        asked = slip.codec.read(self.body, slip.content, version.signature)
+        self.wish = asked.wish
+        self.request_id = slip.request_id or asked.id[:MAX_REQUEST_ID]
+        self.inputs = inputs = version.encoder.encode(asked.given)
         self.rows = count_of(inputs)
         self.group = (self.version, likeness_of(inputs))
 
     def answer_with(self, results: Results) -> None:
-        """Makes the outcome. Raises what the model's own odd values raise."""
+        """Makes the answer. Raises what the model's own odd values raise, and Invalid for a wish that cannot be fulfilled."""
         self.results = results
-        self.outcome = _outcome(self, results)
+        version, slip = self.version, self.slip
+        self.written = slip.codec.write(Answered(self.id, version.model, version.version, version.outputs, results, self.wish))
+        if slip.answer_coding is not None:
+            self.packed = deflate(self.written.body, slip.answer_coding)
 
     def past_deadline(self) -> bool:
         return self.deadline is not None and clock.perf() > self.deadline
 
 
 def predict_together(asks: Sequence[Ask]) -> None:
-    """asks: decoded, of one group. Leaves each with an outcome or a failure."""
+    """asks: decoded, of one group. Leaves each with an answer or a failure."""
     version = asks[0].version
     try:
         if len(asks) == 1:
@@ -129,21 +159,13 @@ def predict_in_pieces(ask: Ask, progress: Callable[[], None]) -> None:
         ask.failure = failed(ask, error)
 
 
-def _outcome(ask: Ask, outputs: Results) -> bytes:
-    """The body of the answer."""
-    version = ask.version
-    return msgspec.json.encode(
-        {
-            "predictions": version.listed(outputs),
-            "prediction_id": ask.id,
-            "model": version.model,
-            "version": version.version,
-        }
-    )
+def _named(number: int, *served: ServedDeployment) -> LoadedVersion:
+    """What a request asked for by number, even if its deployment moved on meanwhile."""
+    return next(version for each in served for version in each.versions if version.version == str(number))
 
 
 def failed(ask: Ask, error: BaseException) -> TilthError:
-    if isinstance(error, Unavailable):
+    if isinstance(error, Unavailable | Invalid):
         return error
     logger.warning("version %s failed on request %s", ask.version.key, ask.id, exc_info=error)
     what = str(error) if isinstance(error, ModelRaised) else f"{type(error).__name__}: {error}"

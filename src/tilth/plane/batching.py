@@ -11,12 +11,13 @@ from collections.abc import Hashable, Sequence
 
 from tilth.core import clock
 from tilth.core.errors import Invalid, TilthError
-from tilth.plane.admission import Admission, Headers, admit
-from tilth.plane.answers import Answer, HeaderPairs, QueueFull, refusal
+from tilth.plane.admission import Admission, Headers, Inquiry, admit, codec_at
+from tilth.plane.answers import Answer, BodyTooLarge, HeaderPairs, QueueFull
 from tilth.plane.asks import BATCH_ROWS, Ask, Reply, late, predict_together
 from tilth.plane.lanes import Lanes
 from tilth.plane.prediction_log import PredictionLog
-from tilth.plane.serving import EMPTY, LoadedVersion, ServingState
+from tilth.plane.serving import LoadedVersion
+from tilth.plane.state import EMPTY, ServingState
 from tilth.wire import predictions
 from tilth.wire.predictions import PredictionFrame
 
@@ -37,24 +38,30 @@ class Core:
         self._scheduled = False
         self._lanes = Lanes(self._settle)
 
-    def admit(self, method: str, target: bytes, headers: Headers) -> Admission | Answer:
+    def admit(self, method: str, target: bytes, headers: Headers) -> Admission | Inquiry | Answer:
         """The answer, if none of the body is needed for it. Never raises a TilthError."""
         try:
             return admit(self.state, method, target, headers, now=clock.now(), draining=self.draining)
         except TilthError as error:
-            return refusal(error)
+            return codec_at(self.state, target).refuse(error)
 
-    def submit(self, slip: Admission, body: bytes, reply: Reply) -> None:
+    def submit(self, slip: Admission | Inquiry, body: bytes, reply: Reply) -> None:
         """Predicts; `reply` is called once, later or at once, on this loop."""
+        if isinstance(slip, Inquiry):
+            reply(_told(slip, body))
+            return
         # The deployment may have moved on while the body was on its way.
         served = self.state.served.get(slip.served.spec.id, slip.served)
         ask = Ask(slip, served, body, reply)
         served.tally.requests += 1
         self.in_flight += 1
-        if len(body) > LARGE_BODY_BYTES:
+        if len(body) > LARGE_BODY_BYTES or slip.codec.heavy(slip.content.type):
             self._set_aside(ask)
             return
         try:
+            if slip.coding is not None and not _unpacks_quickly(ask):
+                self._set_aside(ask)
+                return
             ask.decode()
         except Invalid as error:
             self._refuse(ask, error)
@@ -143,12 +150,13 @@ class Core:
                     continue
             tally.rows += ask.rows
             tally.of(ask.version.key).note(ask.results, ask.rows)
-            self._reply(ask, Answer(200, ask.outcome, _headers(ask)))
+            body = ask.written.body if ask.packed is None else ask.packed
+            self._reply(ask, Answer(200, body, _headers(ask), ask.written.content_type))
 
     def _refuse(self, ask: Ask, error: TilthError) -> None:
         ask.served.tally.errors += 1
         request_id = ask.slip.request_id
-        self._reply(ask, refusal(error, ((b"x-request-id", request_id.encode()),) if request_id else ()))
+        self._reply(ask, ask.slip.codec.refuse(error, ((b"x-request-id", request_id.encode()),) if request_id else ()))
 
     def _reply(self, ask: Ask, answer: Answer) -> None:
         ask.answered = True
@@ -167,7 +175,30 @@ def _headers(ask: Ask) -> HeaderPairs:
     )
     if ask.slip.request_id:
         headers += ((b"x-request-id", ask.slip.request_id.encode()),)
+    if ask.written.header_bytes:
+        headers += ((b"inference-header-content-length", b"%d" % ask.written.header_bytes),)
+    if ask.packed is not None:
+        headers += ((b"content-encoding", (ask.slip.answer_coding or "").encode()),)
     return headers
+
+
+def _told(inquiry: Inquiry, body: bytes) -> Answer:
+    try:
+        return inquiry.tell(body)
+    except TilthError as error:
+        return inquiry.codec.refuse(error)
+
+
+def _unpacks_quickly(ask: Ask) -> bool:
+    """Whether the body is one for the event loop, once it is unpacked. Raises InvalidBody."""
+    limit = ask.slip.max_body_bytes
+    try:
+        ask.unpack(min(limit, LARGE_BODY_BYTES))
+    except BodyTooLarge:
+        if limit <= LARGE_BODY_BYTES:
+            raise
+        return False
+    return True
 
 
 def _frame(ask: Ask, moment: clock.Millis) -> bytes:
@@ -178,11 +209,14 @@ def _frame(ask: Ask, moment: clock.Millis) -> bytes:
             moment=moment,
             deployment_id=ask.served.spec.id,
             version=ask.version.key,
-            content_type=slip.content_type,
-            request_id=slip.request_id,
+            content_type=slip.content.type,
+            request_id=ask.request_id,
             body=ask.body,
-            answer=ask.outcome,
+            answer=ask.written.body,
             rows=ask.rows,
+            protocol=slip.codec.name,
+            header_bytes=slip.content.header_bytes or 0,
+            answer_header_bytes=ask.written.header_bytes,
             latency_us=round((clock.perf() - ask.arrived) * 1e6),
             route_key=slip.route_key.decode(errors="replace"),
         )

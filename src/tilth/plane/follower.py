@@ -19,7 +19,8 @@ from tilth.core import clock
 from tilth.plane.batching import Core
 from tilth.plane.latency import Tally
 from tilth.plane.loading import Loader, VersionRefused
-from tilth.plane.serving import ServedDeployment, serving_state
+from tilth.plane.serving import ServedDeployment
+from tilth.plane.state import serving_state
 from tilth.wire.plane import STATE_PATH, PlaneDeployment, PlaneState, VersionStatus
 
 logger = logging.getLogger(__name__)

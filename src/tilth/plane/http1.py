@@ -16,7 +16,7 @@ import httptools
 
 from tilth.core import clock
 from tilth.core.errors import TilthError
-from tilth.plane.admission import HEADERS, Admission
+from tilth.plane.admission import HEADERS, Admission, Inquiry
 from tilth.plane.answers import Answer, BodyTooLarge, HeadTooLarge, Malformed, RequestTimeout, refusal
 from tilth.plane.batching import Core
 
@@ -77,7 +77,7 @@ class Connection(asyncio.Protocol):
         self._head_bytes = 0
         self._head_count = 0
         self._body_bytes = 0
-        self._verdict: Admission | Answer | None = None
+        self._verdict: Admission | Inquiry | Answer | None = None
 
     # What asyncio calls.
 
@@ -175,7 +175,7 @@ class Connection(asyncio.Protocol):
         if self._parser.should_upgrade():
             return
         self._verdict = verdict = self._core.admit(self._method, self._target, self._headers)
-        if isinstance(verdict, Admission):
+        if not isinstance(verdict, Answer):
             announced = self._headers.get(b"content-length", b"")
             if announced.isdigit() and int(announced) > verdict.max_body_bytes:
                 raise _body_too_large(verdict.max_body_bytes)
@@ -184,7 +184,7 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, piece: bytes) -> None:
         self._body_bytes += len(piece)
-        if isinstance(self._verdict, Admission):
+        if isinstance(self._verdict, Admission | Inquiry):
             if self._body_bytes > self._verdict.max_body_bytes:
                 raise _body_too_large(self._verdict.max_body_bytes)
             self._pieces.append(piece)
@@ -258,7 +258,8 @@ class Connection(asyncio.Protocol):
 
     def _fail(self, error: TilthError) -> None:
         """Answers what came before, then this, and ends the connection: where the next request starts is not known any more."""
-        self._end_with(refusal(error))
+        verdict = self._verdict if self._receiving and not self._in_head else None
+        self._end_with(verdict.codec.refuse(error) if isinstance(verdict, Admission | Inquiry) else refusal(error))
 
     def _end_with(self, answer: Answer) -> None:
         if self._closing:
@@ -284,7 +285,10 @@ class Connection(asyncio.Protocol):
 
 
 def _rendered(answer: Answer, keep_alive: bool) -> bytes:
-    lines = [_STATUS_LINES[answer.status], b"content-type: application/json\r\ncontent-length: %d\r\n" % len(answer.body)]
+    lines = [
+        _STATUS_LINES[answer.status],
+        b"content-type: %b\r\ncontent-length: %d\r\n" % (answer.content_type, len(answer.body)),
+    ]
     lines += [b"%b: %b\r\n" % header for header in answer.headers]
     lines.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
     lines.append(answer.body)

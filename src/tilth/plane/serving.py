@@ -1,10 +1,10 @@
-"""What a worker serves at one moment: immutable, built aside, swapped in by one attribute store."""
+"""Versions and deployments as a worker serves them: built aside, then never changed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from tilth.flavours.port import ArrayPredictor, Predictor
 from tilth.plane.arrays import encoder_of
@@ -13,17 +13,17 @@ from tilth.plane.lane import Lane
 from tilth.plane.latency import Tally
 from tilth.plane.outputs import outputs_of
 from tilth.plane.problems import UnsuitableSignature
+from tilth.plane.residence import Resident
 from tilth.plane.routing import RouteTable
 from tilth.wire.models import ModelDocument
-from tilth.wire.plane import PlaneDeployment, PlaneState, PlaneToken, PlaneVersion
-
-Verb = Literal["invocations", "ready"]
+from tilth.wire.plane import PlaneDeployment, PlaneVersion
 
 
 class LoadedVersion:
     """A verified, warmed model version, ready to predict.
 
     inline: whether it predicts on the event loop, as what is fast does; else it does so in its lane, as large requests always do.
+    resident: of a lazy version, which may be away.
     """
 
     __slots__ = (
@@ -37,6 +37,8 @@ class LoadedVersion:
         "lane",
         "model",
         "outputs",
+        "platform",
+        "resident",
         "signature",
         "version",
     )
@@ -55,6 +57,8 @@ class LoadedVersion:
         self.engine_header = predictor.engine.encode()
         self.lane = lane or Lane()
         self.inline = True
+        self.resident: Resident | None = None
+        self.platform = document.flavour
         self.signature = document.signature
         self.encoder = encoder_of(document.signature)
         self.outputs = outputs_of(document.signature)
@@ -62,7 +66,12 @@ class LoadedVersion:
         if named != document.signature.named:
             wanted = ("one table of numbers", "arrays by name")[document.signature.named]
             raise UnsuitableSignature(f"the signature says that the model takes {wanted}, and it does not: log it again")
-        self._run: Callable[[Any], Any] = predictor.predict_arrays if isinstance(predictor, ArrayPredictor) else predictor.predict
+        self._run = _run_of(predictor)
+
+    def become_lazy(self, predictor: Predictor | ArrayPredictor, resident: Resident) -> None:
+        """From now on through `resident`, which may be away."""
+        self._run = _run_of(predictor)
+        self.resident = resident
 
     def predict(self, inputs: Inputs) -> Results:
         """A result per row. Raises whatever the model raises, and ValueError if it gives what its signature does not say."""
@@ -74,6 +83,10 @@ class LoadedVersion:
     def listed(self, outputs: Results) -> Any:
         """The results as they stand in JSON."""
         return self.outputs.listed(outputs)  # type: ignore[arg-type]
+
+
+def _run_of(predictor: Predictor | ArrayPredictor) -> Callable[[Any], Any]:
+    return predictor.predict_arrays if isinstance(predictor, ArrayPredictor) else predictor.predict
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,43 +110,3 @@ class Place:
     @property
     def current(self) -> bool:
         return self.served is not None and self.served.spec.generation == self.wanted.generation
-
-
-@dataclass(frozen=True, slots=True)
-class ServingState:
-    """targets: request target as sent -> (place, verb). tokens: by sha256 of the credential. known: a state was ever read."""
-
-    sequence: int
-    known: bool
-    places: tuple[Place, ...]
-    targets: Mapping[bytes, tuple[Place, Verb]]
-    served: Mapping[str, ServedDeployment]
-    tokens: Mapping[str, PlaneToken]
-
-    @property
-    def settled(self) -> bool:
-        """Whether each deployment is served, or was refused and so will not be."""
-        return self.known and all(place.served is not None or place.failure for place in self.places)
-
-
-EMPTY = ServingState(0, False, (), {}, {}, {})
-
-
-def serving_state(wanted: PlaneState, served: Mapping[str, ServedDeployment], failures: Mapping[str, str]) -> ServingState:
-    """served, failures: by deployment id; entries of deployments that are not wanted are left out."""
-    places = tuple(Place(d, served.get(d.id), failures.get(d.id, "")) for d in wanted.deployments)
-    return ServingState(
-        sequence=wanted.sequence,
-        known=True,
-        places=places,
-        targets=dict(_targets(places)),
-        served={place.wanted.id: place.served for place in places if place.served is not None},
-        tokens={token.sha256: token for token in wanted.tokens},
-    )
-
-
-def _targets(places: Iterable[Place]) -> Iterable[tuple[bytes, tuple[Place, Verb]]]:
-    for place in places:
-        root = f"/p/{place.wanted.project}/deployments/{place.wanted.name}/".encode()
-        yield root + b"invocations", (place, "invocations")
-        yield root + b"ready", (place, "ready")

@@ -56,7 +56,7 @@ def read_parquet(body: bytes) -> Table:
     """Raises InvalidTable, and UnsupportedMediaType where pyarrow is not installed."""
     try:
         import pyarrow as arrow  # type: ignore[import-untyped]
-        from pyarrow import parquet  # type: ignore[import-untyped]
+        from pyarrow import parquet
     except ImportError as error:
         raise UnsupportedMediaType("Parquet needs pyarrow, which is not installed here; send JSON or CSV") from error
     try:

@@ -1,0 +1,110 @@
+"""Every address that answers, for one moment: made when the state changes, so that a request costs one look-up. Pure.
+
+Beneath `/p/<project>`: the protocols over all deployments of the project, a model being a deployment. Beneath
+`/p/<project>/deployments/<name>`: the same for one deployment, with MLflow's `/invocations`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from tilth.plane import telling
+from tilth.plane.answers import Answer
+from tilth.plane.protocols import KSERVE_V1, MLFLOW, OPEN_INFERENCE
+from tilth.plane.protocols.port import Codec
+from tilth.plane.serving import Place
+
+Tell = Callable[[bytes], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What stands at an address.
+
+    project_id: a token must be for it; empty where none is needed. codec: reads and writes predictions, and words refusals.
+    place: whose predictions these are, None where `tell` answers instead (given the body of a POST). version: asked for by number;
+    None lets the routes decide. readiness: a worker that is shutting down says that it is not ready.
+    """
+
+    project_id: str
+    method: str
+    codec: Codec
+    place: Place | None = None
+    version: int | None = None
+    tell: Tell | None = None
+    readiness: bool = False
+
+
+Found = tuple[bytes, Target]
+
+
+def targets_of(places: Sequence[Place]) -> Iterator[Found]:
+    by_project: dict[str, list[Place]] = {}
+    for place in places:
+        by_project.setdefault(place.wanted.project, []).append(place)
+        yield from _of_deployment(place)
+    for project, members in by_project.items():
+        yield from protocols_at(f"/p/{project}", members, members[0].wanted.project_id)
+
+
+def protocols_at(root: str, places: Sequence[Place], project_id: str) -> Iterator[Found]:
+    """The inference protocols beneath a path; models are the deployments."""
+    yield from _whole_server(root, places, project_id)
+    for place in places:
+        yield from _v2_model(root, place, project_id)
+        yield from _v1_model(root, place, project_id)
+
+
+def invocations_at(path: str, place: Place, project_id: str) -> Found:
+    return path.encode(), Target(project_id, "POST", MLFLOW, place)
+
+
+def _of_deployment(place: Place) -> Iterator[Found]:
+    project_id = place.wanted.project_id
+    root = f"/p/{place.wanted.project}/deployments/{place.wanted.name}"
+    yield invocations_at(f"{root}/invocations", place, project_id)
+    yield f"{root}/ready".encode(), Target(project_id, "GET", MLFLOW, tell=partial(telling.readiness, place))
+    for name in ("ping", "health"):
+        yield f"{root}/{name}".encode(), Target(project_id, "GET", MLFLOW, tell=partial(telling.ping, place), readiness=True)
+    yield from protocols_at(root, (place,), project_id)
+
+
+def _whole_server(root: str, places: Sequence[Place], project_id: str) -> Iterator[Found]:
+    def at(path: str, method: str, tell: Tell, codec: Codec = OPEN_INFERENCE, *, readiness: bool = False) -> Found:
+        return f"{root}{path}".encode(), Target(project_id, method, codec, tell=tell, readiness=readiness)
+
+    yield at("/v2", "GET", telling.server)
+    yield at("/v2/", "GET", telling.server)
+    yield at("/v2/health/live", "GET", telling.live)
+    yield at("/v2/health/ready", "GET", partial(telling.all_ready, places), readiness=True)
+    yield at("/v2/repository/index", "POST", partial(telling.index, places))
+    yield at("/v1/models", "GET", partial(telling.v1_models, places), KSERVE_V1)
+
+
+def _v2_model(root: str, place: Place, project_id: str) -> Iterator[Found]:
+    name = place.wanted.name
+    versions: Iterable[int | None] = (None, *_numbers(place))
+    for version in versions:
+        path = f"{root}/v2/models/{name}" + ("" if version is None else f"/versions/{version}")
+        yield path.encode(), Target(project_id, "GET", OPEN_INFERENCE, tell=partial(telling.v2_model, place, version))
+        ready = partial(telling.v2_model_ready, place, version)
+        yield f"{path}/ready".encode(), Target(project_id, "GET", OPEN_INFERENCE, tell=ready, readiness=True)
+        yield f"{path}/infer".encode(), Target(project_id, "POST", OPEN_INFERENCE, place, version)
+    for verb, tell in (("load", telling.load), ("unload", telling.unload)):
+        path = f"{root}/v2/repository/models/{name}/{verb}"
+        yield path.encode(), Target(project_id, "POST", OPEN_INFERENCE, tell=partial(tell, place))
+
+
+def _v1_model(root: str, place: Place, project_id: str) -> Iterator[Found]:
+    path = f"{root}/v1/models/{place.wanted.name}"
+    yield path.encode(), Target(project_id, "GET", KSERVE_V1, tell=partial(telling.v1_model, place))
+    yield f"{path}:predict".encode(), Target(project_id, "POST", KSERVE_V1, place)
+    yield f"{path}:explain".encode(), Target(project_id, "POST", KSERVE_V1, tell=partial(telling.v1_explain, place))
+
+
+def _numbers(place: Place) -> Iterable[int]:
+    """Of what is wanted, and of what an older generation still serves."""
+    serving = () if place.served is None else place.served.spec.versions
+    return {version.version for version in (*place.wanted.versions, *serving)}
