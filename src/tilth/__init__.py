@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from tilth.sdk import labels
     from tilth.sdk.active import Run
     from tilth.sdk.batch.calling import Scoring, score
     from tilth.sdk.comparing import compare
@@ -60,6 +61,7 @@ _PLACES = {
     "tilth.sdk.serving": ("deploy", "predict"),
     "tilth.sdk.sweeps": ("SweepResult", "Trial", "TrialStopped", "sweep"),
 }
+_MODULES = {"labels": "tilth.sdk.labels"}
 _PLACE = {name: place for place, names in _PLACES.items() for name in names}
 
 __all__ = [
@@ -78,6 +80,7 @@ __all__ = [
     "finish",
     "history",
     "init",
+    "labels",
     "load_model",
     "log",
     "log_artifact",
@@ -100,9 +103,12 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     place = _PLACE.get(name)
-    if place is None:
+    if name in _MODULES:
+        value = import_module(_MODULES[name])
+    elif place is not None:
+        value = getattr(import_module(place), name)
+    else:
         raise AttributeError(f"module 'tilth' has no attribute {name!r}")
-    value = getattr(import_module(place), name)
     globals()[name] = value
     return value
 

@@ -159,6 +159,7 @@ PUT    /api/v1/plane/predictions/bytes/{digest:str}                             
 GET    /api/v1/plane/predictions/compaction                                           plane       plane
 POST   /api/v1/plane/predictions/compacted                                            plane       plane
 GET    /api/v1/plane/predictions/files/{file_id:str}                                  plane       plane
+POST   /api/v1/plane/predictions/scores                                              plane       plane
 POST   /api/v1/plane/predictions/shipments                                            plane       plane
 GET    /api/v1/projects                                                               signed_in   read
 POST   /api/v1/projects                                                               member      manage

@@ -24,7 +24,7 @@ from tilth.domains.audit import jobs as audit
 from tilth.domains.identity.queries import writes as identity
 from tilth.domains.models.actions.trash import empty_all
 from tilth.domains.models.queries.purging import runs_behind_versions
-from tilth.domains.serving.jobs import keep_to_time
+from tilth.domains.serving.jobs import forget_old_labels, keep_to_time
 from tilth.domains.tracking.actions.rounds import apply_all_rules
 from tilth.domains.tracking.jobs import HeartbeatSweep, sweep_uploads
 
@@ -131,6 +131,7 @@ def jobs(system: System) -> list[Job]:
 
     return [
         Job("publish to model servers", in_thread(system.publisher.publish_if_changed), every_s=1.0, wake=changed),
+        Job("judge rollouts", system.rollouts.judge_all, every_s=2.0),
         # While this process was down nobody could send a heartbeat, so the first look waits one whole timeout.
         Job("find lost runs", sweep.sweep, every_s=max(1.0, timeout_s / 6), first_after_s=timeout_s),
         Job("note use of tokens", system.gate.write_last_used, every_s=10.0),
@@ -143,6 +144,7 @@ def jobs(system: System) -> list[Job]:
         Job("apply retention rules", retention, every_s=3600.0, first_after_s=60.0),
         Job("empty the trash", lambda: empty_all(database, clock, settings.trash_days), 3600.0, waker(system, "trash")),
         Job("drop old predictions", lambda: keep_to_time(database, clock), every_s=3600.0, first_after_s=90.0),
+        Job("drop old labels", lambda: forget_old_labels(database, clock), every_s=3600.0, first_after_s=120.0),
         Job("collect unused bytes", lambda: collect(database, system.blobs, clock, grace), every_s=3600.0),
     ]
 

@@ -36,6 +36,7 @@ COMMANDS: dict[str, Entry] = {
     "model": Entry("model", "model", "Registered models: evaluate, compare, approve, alias, card."),
     "gate": Entry("gate", "gate", "Gates of a model: list, add, remove, check."),
     "deployment": Entry("deployment", "deployment", "Deployments: list, show, split, rollback, delete."),
+    "labels": Entry("labels", "labels", "Labels of predictions: log, coverage, outcomes, key, show."),
     "project": Entry("project", "project", "Projects: list, create, show, archive, restore, member."),
     "user": Entry("user", "user", "People and service accounts: list, create, reset, password, update."),
     "session": Entry("session", "session", "Your signed-in browsers: list, end."),

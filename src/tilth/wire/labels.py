@@ -20,6 +20,13 @@ class LogLabels(msgspec.Struct, forbid_unknown_fields=True):
     labels: Annotated[list[dict[str, Any]], Meta(max_length=MAX_LABELS)]
 
 
+class LabelKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """key: columns that a label may name instead of a prediction, none to take the declaration back. See wire.serving."""
+
+    key: Annotated[list[Annotated[str, Meta(min_length=1, max_length=250)]], Meta(max_length=8)]
+    window_s: Annotated[int, Meta(ge=1, le=31_622_400)] = 2_592_000
+
+
 class LabelsLogged(msgspec.Struct, frozen=True):
     """received = new + unchanged + corrected + repeated (named twice in the call; the last one counts).
 

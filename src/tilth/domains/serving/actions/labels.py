@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from tilth.backends.sql import Tx
 from tilth.core.actors import Actor
 from tilth.core.clock import SECOND, now
@@ -12,11 +14,12 @@ from tilth.core.errors import Invalid
 from tilth.core.ids import ProjectId, new_id
 from tilth.domains.audit.actions import record
 from tilth.domains.models import queries as models
+from tilth.domains.serving.actions.generations import Change, Form, again, apply, checked_note
 from tilth.domains.serving.queries import deployments, labels
 from tilth.domains.serving.queries import label_statements as statements
 from tilth.domains.serving.rules.labels import LabelReader, classes_of, without_repeats
 from tilth.domains.serving.types import Deployment
-from tilth.domains.serving.types.labels import OF_A_KEY, Label, SeveralRows
+from tilth.domains.serving.types.labels import OF_A_KEY, OF_THE_REQUEST, Label, SeveralRows, UnknownKeyColumn
 from tilth.wire.labels import MAX_LABELS, LabelsLogged, ScoredRows
 
 MOST_SCORES_A_DAY = 100_000
@@ -78,6 +81,26 @@ def log_labels(tx: Tx, actor: Actor, project_id: ProjectId, name: str, read: Seq
         matched=matched,
         waiting=labels.count_waiting(tx, project_id, found.id),
     )
+
+
+def declare_label_key(
+    tx: Tx, actor: Actor, project_id: ProjectId, name: str, key: tuple[str, ...], window_s: int, note: str = ""
+) -> Deployment:
+    """Labels may name these columns instead of a prediction from now on: a new generation with other settings, and the same routes.
+
+    Raises UnknownDeployment, UnknownKeyColumn, NotServable when a version it routes to was deleted meanwhile.
+    """
+    found = deployments.deployment_by_name(tx, project_id, name, lock=True)
+    document = models.logged_model_by_id(tx, project_id, found.routes[-1].logged_model_id).document
+    known = [column.name for column in document.signature.inputs] if document is not None else []
+    for column in key:
+        if column not in (*known, *OF_THE_REQUEST):
+            raise UnknownKeyColumn(column, (*known, *OF_THE_REQUEST))
+    settings = msgspec.structs.replace(found.settings, label_key=key, label_window_s=window_s)
+    model, routes = again(tx, project_id, found.routes)
+    form = Form(found.model_id, model, routes, found.alias, settings, found.version)
+    words = note or (f"labels may name {', '.join(key)}" if key else "labels name predictions only")
+    return apply(tx, Change(actor, "settings", checked_note(words)), found, form)
 
 
 def keep_scores(tx: Tx, deployment_id: str, block: ScoredRows, *, whole: bool = False) -> int:

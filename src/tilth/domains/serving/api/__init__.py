@@ -1,7 +1,7 @@
 """Routes of deployments and of what belongs to them."""
 
-from tilth.domains.serving.api import deployments, labels, predictions, shipping
+from tilth.domains.serving.api import deployments, labels, predictions, rollouts, shipping
 
-routes = [*deployments.routes, *labels.routes, *predictions.routes, *shipping.routes]
+routes = [*deployments.routes, *labels.routes, *predictions.routes, *rollouts.routes, *shipping.routes]
 
 __all__ = ["routes"]

@@ -3,10 +3,11 @@
 from tilth.domains.serving.queries.deployments import (
     deployment_by_name,
     deployment_or_none,
+    deployments_across_projects,
     deployments_page,
     generations_of,
 )
-from tilth.domains.serving.queries.labels import labelled_scores, versions_with_labels
+from tilth.domains.serving.queries.labels import label_coverage, labelled_scores, versions_with_labels
 from tilth.domains.serving.queries.pages import (
     Surroundings,
     deployment_detail,
@@ -23,9 +24,11 @@ __all__ = [
     "deployment_one",
     "deployment_or_none",
     "deployment_page",
+    "deployments_across_projects",
     "deployments_of_model",
     "deployments_page",
     "generations_of",
+    "label_coverage",
     "labelled_scores",
     "plane_deployments_across_projects",
     "versions_with_labels",

@@ -13,9 +13,10 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from tilth.backends.sql import Tx
 from tilth.core.clock import DAY
+from tilth.domains.serving.queries.deployments import deployment_by_name
 from tilth.domains.serving.tables import label, label_correction, scored_prediction
 from tilth.domains.serving.types.labels import OF_A_KEY
-from tilth.wire.labels import CoverageRow, LabelVersion
+from tilth.wire.labels import Coverage, CoverageRow, LabelVersion
 
 MAX_WAITING = 10_000
 """Waiting labels are counted so far."""
@@ -61,6 +62,20 @@ def versions_with_labels(tx: Tx, project_id: str, deployment_id: str, since: int
         .limit(100)
     )
     return [row.version for row in rows]
+
+
+def label_coverage(tx: Tx, project_id: str, name: str, since: int) -> Coverage:
+    """Of the predictions since a moment. Raises UnknownDeployment."""
+    found = deployment_by_name(tx, project_id, name)
+    rows = coverage_rows(tx, project_id, found.id, since, 1 << 62)
+    return Coverage(
+        predictions=sum(row.predictions for row in rows),
+        labelled=sum(row.labelled for row in rows),
+        waiting=count_waiting(tx, project_id, found.id),
+        key=list(found.settings.label_key),
+        window_s=found.settings.label_window_s,
+        days=rows,
+    )
 
 
 def coverage_rows(tx: Tx, project_id: str, deployment_id: str, since: int, until: int) -> list[CoverageRow]:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tilth.core.errors import Conflict, Invalid
 
 OF_A_KEY = -1
 """Stands for the row in a label that names a declared key instead of a prediction."""
+
+
+OF_THE_REQUEST = ("route_key", "request_id")
+"""What a key may name beside input columns: headers of the request."""
+
+
+class UnknownKeyColumn(Invalid):
+    def __init__(self, column: str, known: Sequence[str]) -> None:
+        super().__init__(f"{column[:80]!r} cannot be a key of labels: it is none of {', '.join(known)[:400]}")
 
 
 class InvalidLabel(Invalid):
