@@ -202,7 +202,11 @@ GET    /p/{project:str}/compare/values                                          
 GET    /p/{project:str}/deployments                                                   viewer      read
 GET    /p/{project:str}/deployments/{name:str}                                        viewer      read
 POST   /p/{project:str}/deployments/{name:str}/delete                                 maintainer  write
+GET    /p/{project:str}/deployments/{name:str}/predictions                            developer   read
+GET    /p/{project:str}/deployments/{name:str}/predictions/{prediction_id:str}        developer   read
 POST   /p/{project:str}/deployments/{name:str}/rollback                               maintainer  write
+GET    /p/{project:str}/deployments/{name:str}/try                                    viewer      read
+POST   /p/{project:str}/deployments/{name:str}/try                                    viewer      predict
 GET    /p/{project:str}/from-mlflow                                                   viewer      read
 GET    /p/{project:str}/health                                                        public      -
 GET    /p/{project:str}/models                                                        viewer      read

@@ -24,13 +24,23 @@ from tilth.domains.identity.actions import Doorkeeper
 from tilth.domains.identity.types import ProjectCreated
 from tilth.domains.models.types import AliasMoved, ModelVersionRegistered, VersionApproved, VersionEvaluated, VersionRejected
 from tilth.domains.serving import actions as serving
-from tilth.domains.serving.jobs import PlanePublisher, PredictionReader, ShippingDesk, StatusReader
-from tilth.domains.serving.types import DeploymentChanged
+from tilth.domains.serving.jobs import PlanePublisher, PredictionReader, RolloutJudge, ShippingDesk, StatusReader
+from tilth.domains.serving.types import DeploymentChanged, RolloutEnded, RolloutStarted
 from tilth.domains.tracking import actions as tracking
 from tilth.domains.tracking.types import RunEnded
 from tilth.wire.plane import PlaneToken
 
-Told = RunEnded | ModelVersionRegistered | VersionEvaluated | VersionApproved | VersionRejected | AliasMoved | DeploymentChanged
+Told = (
+    RunEnded
+    | ModelVersionRegistered
+    | VersionEvaluated
+    | VersionApproved
+    | VersionRejected
+    | AliasMoved
+    | DeploymentChanged
+    | RolloutStarted
+    | RolloutEnded
+)
 """Events that webhooks tell of."""
 
 
@@ -47,6 +57,7 @@ class System:
     dispatcher: outbox.Dispatcher
     publisher: PlanePublisher
     statuses: StatusReader
+    rollouts: RolloutJudge
     predictions: PredictionReader
     shipping: ShippingDesk
     checkpoints: Checkpoints
@@ -65,6 +76,7 @@ def build(settings: Settings, *, control_url: str, serve_url: str, clock: Clock 
     """Opens the database and the blobs and connects the parts. The schema must be there already."""
     database = open_database(settings.database)
     blobs = open_blobs(settings.blobs_location or str(settings.home / "blobs"), clock=clock)
+    statuses = StatusReader(settings.home, clock)
     sealer, receivers = open_sealer(settings.home), Receivers(settings.webhook_networks)
     return System(
         settings=settings,
@@ -75,7 +87,8 @@ def build(settings: Settings, *, control_url: str, serve_url: str, clock: Clock 
         doorkeeper=Doorkeeper(database, settings.control_processes),
         dispatcher=outbox.Dispatcher(database, subscriptions(database), clock),
         publisher=PlanePublisher(database, settings.home, clock, control_url, tokens=lambda tx: plane_tokens(tx, clock)),
-        statuses=StatusReader(settings.home, clock),
+        statuses=statuses,
+        rollouts=RolloutJudge(database, statuses, clock),
         predictions=PredictionReader(database, blobs),
         shipping=ShippingDesk(settings.home, clock),
         checkpoints=Checkpoints(settings.home / "audit", clock),

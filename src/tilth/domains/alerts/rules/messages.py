@@ -26,6 +26,8 @@ EVENTS = (
     "model_version.rejected",
     "model_alias.moved",
     "deployment.changed",
+    "rollout.started",
+    "rollout.ended",
 )
 """What can be subscribed to. run.failed: those ends of runs that somebody should look at (failed, lost)."""
 ALL_EVENTS = "*"

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tilth.backends.sql import Tx, outbox
-from tilth.core.actors import SYSTEM, Actor
+from tilth.core.actors import Actor
 from tilth.core.clock import now
 from tilth.core.ids import ProjectId
 from tilth.core.names import check_slug
 from tilth.domains.audit.actions import record
 from tilth.domains.models import actions as models
 from tilth.domains.models import queries as model_queries
-from tilth.domains.models.types import AliasMoved, ResolvedVersion
+from tilth.domains.models.types import ResolvedVersion
 from tilth.domains.serving.actions.generations import Change, Form, again, apply, checked_note, create, route_to
+from tilth.domains.serving.actions.rollout_steps import make_way
 from tilth.domains.serving.queries import deployments as queries
 from tilth.domains.serving.rules import splits
 from tilth.domains.serving.types import (
@@ -38,11 +39,12 @@ def deploy(
     alias: str | None = None,
     settings: DeploymentSettings | None = None,
     note: str = "",
+    cancel_rollout: bool = False,
 ) -> Deployment:
     """Lets the deployment serve a version (pinned) or what an alias names (followed); neither means the newest version, pinned.
 
     Makes the deployment if there is none of that name. Deploying what is deployed changes nothing. settings None: as before.
-    Raises UnknownModel, UnknownVersion, UnknownAlias, NotServable, TwoTargets, InvalidName.
+    Raises UnknownModel, UnknownVersion, UnknownAlias, NotServable, TwoTargets, InvalidName, and RolloutUnderWay unless `cancel_rollout`.
     """
     check_slug(name, "deployment")
     if version is not None and alias is not None:
@@ -55,14 +57,26 @@ def deploy(
     existing = queries.deployment_or_none(tx, project_id, name, lock=True)
     kept = settings or (existing.settings if existing is not None else DeploymentSettings())
     form = Form(target.model_id, target.model, (route,), followed, kept)
-    return create(tx, change, project_id, name, form) if existing is None else apply(tx, change, existing, form)
+    if existing is None:
+        return create(tx, change, project_id, name, form)
+    make_way(tx, actor, existing, cancel=cancel_rollout, why=f"version {target.version} was deployed")
+    return apply(tx, change, existing, form)
 
 
-def split(tx: Tx, actor: Actor, project_id: ProjectId, name: str, percents: Mapping[int, float], *, note: str = "") -> Deployment:
+def split(
+    tx: Tx,
+    actor: Actor,
+    project_id: ProjectId,
+    name: str,
+    percents: Mapping[int, float],
+    *,
+    note: str = "",
+    cancel_rollout: bool = False,
+) -> Deployment:
     """Shares the requests out over versions of the deployment's model. The deployment is pinned to them.
 
     percents: for each version, adding up to 100, with two decimals. The same caller meets the same version as long as its share does
-    not shrink. Raises UnknownDeployment, InvalidSplit, UnknownVersion, NotServable.
+    not shrink. Raises UnknownDeployment, InvalidSplit, UnknownVersion, NotServable, and RolloutUnderWay unless `cancel_rollout`.
     """
     weights = splits.weights(percents)
     found = queries.deployment_by_name(tx, project_id, name, lock=True)
@@ -71,16 +85,25 @@ def split(tx: Tx, actor: Actor, project_id: ProjectId, name: str, percents: Mapp
         route_to(model_queries.resolve_in(tx, model, version=version), weights[version])
         for version in splits.in_lasting_order(weights, found.routes)
     )
+    make_way(tx, actor, found, cancel=cancel_rollout, why="the requests were split by hand")
     form = Form(found.model_id, model.name, routes, None, found.settings)
     return apply(tx, Change(actor, "split", checked_note(note)), found, form)
 
 
 def rollback(
-    tx: Tx, actor: Actor, project_id: ProjectId, name: str, *, to_generation: int | None = None, note: str = ""
+    tx: Tx,
+    actor: Actor,
+    project_id: ProjectId,
+    name: str,
+    *,
+    to_generation: int | None = None,
+    note: str = "",
+    cancel_rollout: bool = False,
 ) -> Deployment:
     """Serves again what an earlier generation served; None: the last one with other versions or shares. Pinned from then on.
 
-    Raises UnknownDeployment, UnknownGeneration, NothingToRollBack, NotServable, UnknownVersion when the version was deleted.
+    Raises UnknownDeployment, UnknownGeneration, NothingToRollBack, NotServable, UnknownVersion when the version was deleted, and
+    RolloutUnderWay unless `cancel_rollout`.
     """
     found = queries.deployment_by_name(tx, project_id, name, lock=True)
     if to_generation is None:
@@ -92,6 +115,7 @@ def rollback(
         if named is None:
             raise UnknownGeneration(name, to_generation, found.generation)
         earlier = named
+    make_way(tx, actor, found, cancel=cancel_rollout, why=f"the deployment went back to generation {earlier.generation}")
     model, routes = again(tx, project_id, earlier.routes)
     words = checked_note(note) or f"back to generation {earlier.generation}"
     # Pinned: an alias that still names the version just left would bring it back with its next move.
@@ -102,42 +126,12 @@ def rollback(
 def undeploy(tx: Tx, actor: Actor, project_id: ProjectId, name: str) -> None:
     """Stops serving; the same `deploy` brings it back. Raises UnknownDeployment."""
     found = queries.deployment_by_name(tx, project_id, name, lock=True)
+    make_way(tx, actor, found, cancel=True, why="the deployment was taken down")
     queries.update_deployment(tx, project_id, found.id, deleted_at=now())
     models.release_versions(tx, project_id, found.id)
     record(tx, actor, "deployment.deleted", project_id=project_id, thing=name, detail={"version": found.version})
     outbox.add(tx, DeploymentChanged(project_id, found.id, name, 0))
     tx.announce(PLANE_TOPIC)
-
-
-def follow_alias(tx: Tx, event: AliasMoved) -> list[Deployment]:
-    """Moves every deployment that follows the alias to the version it names NOW, so that late or repeated events do no harm.
-
-    Where that version cannot be served, what serves goes on and the deployment says why. Returns those that changed.
-    """
-    changed: list[Deployment] = []
-    for found in queries.followers_of(tx, event.project_id, event.model_id, event.alias):
-        project_id = ProjectId(found.project_id)
-        model = model_queries.model_by_id(tx, project_id, found.model_id)
-        if event.alias not in model_queries.aliases_of(tx, model):
-            continue
-        target = model_queries.resolve_in(tx, model, alias=event.alias)
-        if target.unservable:
-            why = f"cannot be served: {target.unservable}; version {found.version} serves on"
-            _note_problem(tx, found, target, why)
-        elif target.version != found.version or found.problem:
-            form = Form(target.model_id, target.model, (route_to(target),), event.alias, found.settings)
-            change = Change(SYSTEM, "alias", f"alias {event.alias} moved by {event.by}")
-            changed.append(apply(tx, change, found, form))
-    return changed
-
-
-def _note_problem(tx: Tx, found: Deployment, target: ResolvedVersion, why: str) -> None:
-    problem = f"alias {found.alias!r} names version {target.version}, which {why}"
-    if problem == found.problem:
-        return
-    queries.update_deployment(tx, found.project_id, found.id, problem=problem, updated=now())
-    detail = {"alias": found.alias, "version": target.version, "why": why}
-    record(tx, SYSTEM, "deployment.held_back", project_id=found.project_id, thing=found.name, detail=detail)
 
 
 def _is_set(tx: Tx, project_id: ProjectId, target: ResolvedVersion, alias: str) -> bool:

@@ -79,6 +79,7 @@ async def deploy(
             alias=data.alias,
             settings=data.settings,
             note=data.note,
+            cancel_rollout=data.cancel_rollout,
         )
         return queries.deployment_one(tx, scope, name)
 
@@ -96,7 +97,7 @@ async def split(
         raise InvalidSplit("a version stands twice in the split; give each one its whole share")
 
     def write(tx: Tx) -> DeploymentView:
-        actions.split(tx, access.actor, access.project.id, name, percents, note=data.note)
+        actions.split(tx, access.actor, access.project.id, name, percents, note=data.note, cancel_rollout=data.cancel_rollout)
         return queries.deployment_one(tx, scope, name)
 
     return await access.write(write)
@@ -110,7 +111,15 @@ async def rollback(
     scope = await _scope(request, access)
 
     def write(tx: Tx) -> DeploymentView:
-        actions.rollback(tx, access.actor, access.project.id, name, to_generation=data.to_generation, note=data.note)
+        actions.rollback(
+            tx,
+            access.actor,
+            access.project.id,
+            name,
+            to_generation=data.to_generation,
+            note=data.note,
+            cancel_rollout=data.cancel_rollout,
+        )
         return queries.deployment_one(tx, scope, name)
 
     return await access.write(write)

@@ -59,6 +59,15 @@ def deployment_or_none(tx: Tx, project_id: str, name: str, *, lock: bool = False
     return deployment_of(row) if row else None
 
 
+def deployment_by_id(tx: Tx, project_id: str, deployment_id: str, *, lock: bool = False) -> Deployment | None:
+    """None once it was taken down."""
+    statement = select(*deployment.c).where(
+        deployment.c.project_id == project_id, deployment.c.id == deployment_id, deployment.c.deleted_at.is_(None)
+    )
+    row = tx.one(statement.with_for_update() if lock else statement)
+    return deployment_of(row) if row else None
+
+
 def followers_of(tx: Tx, project_id: str, model_id: str, alias: str) -> list[Deployment]:
     """Deployments that follow an alias, locked; at most 1,000."""
     rows = tx.all(
@@ -106,6 +115,12 @@ def deployment_across_projects(tx: Tx, deployment_id: str, *, lock: bool = False
     statement = select(*deployment.c).where(deployment.c.id == deployment_id, deployment.c.deleted_at.is_(None))
     row = tx.one(statement.with_for_update() if lock else statement)
     return deployment_of(row) if row else None
+
+
+def projects_served_across_projects(tx: Tx) -> list[str]:
+    """Ids of the projects that have a deployment, at most 10,000."""
+    rows = tx.all(select(deployment.c.project_id).where(deployment.c.deleted_at.is_(None)).distinct().limit(10_000))
+    return sorted(row.project_id for row in rows)
 
 
 def generations_of(tx: Tx, project_id: str, deployment_id: str, limit: int = 200) -> list[Generation]:

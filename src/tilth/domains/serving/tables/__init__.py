@@ -3,6 +3,7 @@
 from tilth.domains.serving.tables.deployments import deployment, deployment_generation
 from tilth.domains.serving.tables.labels import label, label_correction, scored_prediction
 from tilth.domains.serving.tables.predictions import deployment_shadow, prediction_file, prediction_segment
+from tilth.domains.serving.tables.rollouts import rollout, rollout_step, rollout_verdict
 
 __all__ = [
     "deployment",
@@ -12,5 +13,8 @@ __all__ = [
     "label_correction",
     "prediction_file",
     "prediction_segment",
+    "rollout",
+    "rollout_step",
+    "rollout_verdict",
     "scored_prediction",
 ]
