@@ -228,6 +228,10 @@ def specs_of(plan: Plan, controls: Sequence[socket.socket], workers: Sequence[so
     for number, taken in enumerate(workers):
         arguments = [sys.executable, "-m", "tilth.plane", "--home", home, "--worker", f"w{number}", "--fd", str(taken.fileno())]
         specs.append(Spec(f"serve-w{number}", arguments, (taken.fileno(),), {**ONE_THREAD, **dict.fromkeys(KEPT_FROM_WORKERS)}))
+    if workers:
+        # What the model servers log is shipped beside them, without the secrets that users' code must not see either.
+        shipper = [sys.executable, "-m", "tilth.plane.shipping", "--home", home]
+        specs.append(Spec("shipping", shipper, (), {**ONE_THREAD, **dict.fromkeys(KEPT_FROM_WORKERS)}))
     return specs
 
 

@@ -59,7 +59,7 @@ class PredictionLog:
         self._folder = folder
         self._worker = worker
         self._segment_bytes = segment_bytes
-        self._segment_age_s = segment_age_s
+        self.segment_age_s = segment_age_s
         self._segment: _Segment | None = None
         self._retired: list[_Segment] = []
         self._guard = threading.Lock()
@@ -85,7 +85,12 @@ class PredictionLog:
     def rotate_if_old(self) -> None:
         """Hands on the segment of a worker that gets no more requests. Belongs to the thread that writes."""
         segment = self._segment
-        if segment is not None and segment.size and clock.perf() - segment.opened >= self._segment_age_s:
+        if segment is not None and segment.size and clock.perf() - segment.opened >= self.segment_age_s:
+            self._retire()
+
+    def rotate(self) -> None:
+        """Hands on the segment now, unless nothing stands in it. Belongs to the thread that writes."""
+        if self._segment is not None and self._segment.size:
             self._retire()
 
     def close(self) -> None:

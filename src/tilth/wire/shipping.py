@@ -84,7 +84,7 @@ class ShippedSegment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ShippedScores(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What labels of a deployment are joined to; of answers that were given, not of shadows."""
+    """What labels of a deployment are joined to; of answers that were given, not of shadows. Sending a row twice changes nothing."""
 
     deployment_id: Hex32
     rows: ScoredRows
@@ -93,7 +93,6 @@ class ShippedScores(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Shipment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     segments: Annotated[tuple[ShippedSegment, ...], Meta(min_length=1, max_length=1000)]
     files: Annotated[tuple[ShippedFile, ...], Meta(max_length=1000)] = ()
-    scores: Annotated[tuple[ShippedScores, ...], Meta(max_length=1000)] = ()
 
 
 class ShipmentAnswer(msgspec.Struct, frozen=True):

@@ -31,7 +31,7 @@ Examples:
 @click.option("--follow", "-f", is_flag=True, help="Go on as more is written, until Ctrl-C.")
 @shared(project=False, server=False)
 def logs(caller: Caller, name: str | None, lines: int, follow: bool) -> None:
-    """Show what the processes of `tilth up` wrote. NAME: control, serve, or one process such as serve-w0."""
+    """Show what the processes of `tilth up` wrote. NAME: control, serve, shipping, or one process such as serve-w0."""
     paths = _named(caller.home_folder() / LOGS_FOLDER, name)
     tails = [Tail(path) for path in paths]
     for tail in tails:

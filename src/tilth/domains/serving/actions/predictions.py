@@ -12,7 +12,6 @@ from tilth.core.clock import DAY, Millis, now
 from tilth.core.ids import Digest, ProjectId, new_id
 from tilth.domains.audit.actions import record
 from tilth.domains.serving.actions.generations import Change, Form, again, apply, checked_note
-from tilth.domains.serving.actions.labels import keep_scores
 from tilth.domains.serving.queries import deployments
 from tilth.domains.serving.queries import predictions as queries
 from tilth.domains.serving.types import Deployment
@@ -49,8 +48,6 @@ def ship(tx: Tx, shipment: Shipment) -> list[str]:
         ],
     )
     _add(tx, shipment.files, at)
-    for scores in shipment.scores:
-        keep_scores(tx, scores.deployment_id, scores.rows)
     return []
 
 

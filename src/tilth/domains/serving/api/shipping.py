@@ -14,17 +14,26 @@ from tilth.core.clock import iso, now
 from tilth.core.hashing import is_digest
 from tilth.core.ids import Digest
 from tilth.core.ports import BlobMissing, Blobs, NotADigest
+from tilth.domains.serving.actions import labels
 from tilth.domains.serving.actions import predictions as actions
 from tilth.domains.serving.queries import predictions as queries
 from tilth.domains.serving.rules.prediction_files import TARGET_ROWS, to_join
 from tilth.domains.serving.types.predictions import FileNotUploaded, PredictionFile, UnknownPredictionFile, UnknownShippedVersion
 from tilth.guard import AccessTo, Permission, get, post, put
 from tilth.guard.files import UNCOMPRESSED, blobs_of
-from tilth.wire.shipping import Compacted, Compaction, LogPolicy, Shipment, ShipmentAnswer, ShippedVersion, StoredFile
+from tilth.wire.shipping import (
+    Compacted,
+    Compaction,
+    LogPolicy,
+    Shipment,
+    ShipmentAnswer,
+    ShippedScores,
+    ShippedVersion,
+    StoredFile,
+)
 
 BASE = "/api/v1/plane/predictions"
 MAX_FILE_BYTES = 512 << 20
-MAX_SHIPMENT_BYTES = 200_000_000
 SEALER = "tilth_sealer"
 
 Asked = Request[Any, Any, Any]
@@ -62,12 +71,18 @@ async def put_bytes(request: Asked, access: AccessTo[None], digest: FromPath[str
     await blobs_of(request).put(request.stream(), expect=Digest(digest), max_bytes=MAX_FILE_BYTES)
 
 
-@post(BASE + "/shipments", permission=Permission.PLANE_SHIP, request_max_body_size=MAX_SHIPMENT_BYTES, status_code=200)
+@post(BASE + "/shipments", permission=Permission.PLANE_SHIP, status_code=200)
 async def ship(request: Asked, access: AccessTo[None], data: JSONBody[Shipment]) -> ShipmentAnswer:
     """All of it in one transaction, or nothing where one of its segments was shipped before."""
     for file in data.files:
         await _check_stored(blobs_of(request), file.digest)
     return ShipmentAnswer(tuple(await access.write(lambda tx: actions.ship(tx, data))))
+
+
+@post(BASE + "/scores", permission=Permission.PLANE_SHIP, status_code=204)
+async def keep_scores(access: AccessTo[None], data: JSONBody[ShippedScores]) -> None:
+    """What labels are joined to. Sent before the shipment of its segments, and harmless if they are sent again."""
+    await access.write(lambda tx: labels.keep_scores(tx, data.deployment_id, data.rows))
 
 
 @get(BASE + "/compaction", permission=Permission.PLANE_SHIP)
@@ -114,4 +129,4 @@ def _stored(file: PredictionFile) -> StoredFile:
     return StoredFile(file.id, file.day, file.digest, file.size, file.rows, file.first, file.last, file.versions, file.shadow)
 
 
-routes = [read_shipped_version, put_bytes, ship, next_compaction, read_bytes, replace_files]
+routes = [read_shipped_version, put_bytes, ship, keep_scores, next_compaction, read_bytes, replace_files]

@@ -1,0 +1,56 @@
+"""The segments of a home: which are closed, and those whose writer is gone."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tilth.plane.prediction_log import CLOSED_SUFFIX, OPEN_SUFFIX
+from tilth.wire import predictions
+from tilth.wire.predictions import PredictionFrame
+
+_NAME = re.compile(r".+-([0-9a-f]{32})")
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """id: unique over all homes, and sorts by the moment the segment was begun. size: bytes."""
+
+    id: str
+    path: Path
+    size: int
+
+    def frames(self) -> Iterator[PredictionFrame]:
+        with self.path.open("rb") as stream:
+            yield from predictions.iterate(stream)
+
+    def torn_bytes(self) -> int:
+        """Behind the last whole frame: what a kill or a power cut left."""
+        with self.path.open("rb") as stream:
+            return predictions.scan(stream).torn_bytes
+
+
+def closed_segments(folder: Path) -> list[Segment]:
+    """Oldest first."""
+    found = []
+    for path in folder.glob(f"*{CLOSED_SUFFIX}"):
+        match = _NAME.fullmatch(path.stem)
+        if match is not None:
+            found.append(Segment(match[1], path, path.stat().st_size))
+    return sorted(found, key=lambda segment: segment.id)
+
+
+def close_left_ones(folder: Path) -> int:
+    """Closes open segments that nobody writes any more: their worker was killed and came not back. How many."""
+    closed = 0
+    for path in folder.glob(f"*{OPEN_SUFFIX}"):
+        # A writer holds the lock as long as it lives.
+        with contextlib.suppress(OSError), path.open("rb") as segment:
+            fcntl.flock(segment, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.rename(path.with_suffix(CLOSED_SUFFIX))
+            closed += 1
+    return closed

@@ -1,0 +1,62 @@
+"""By what the frames of a version are read: its signature, and what of its predictions is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from tilth.core import clock
+from tilth.plane.shipping.control import Control
+from tilth.wire.models import DOCUMENT_NAME, ModelDocument
+from tilth.wire.plane import CACHE_FOLDER
+from tilth.wire.shipping import ShippedVersion
+from tilth.wire.signature import Signature
+
+REMEMBER_S = 5.0
+"""A change of what is kept takes effect so soon."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownVersion:
+    """signature None: the model's document is gone, so that its frames cannot be read."""
+
+    facts: ShippedVersion
+    signature: Signature | None
+
+
+class Versions:
+    """Asks control, and remembers for a few seconds; documents never change, and are remembered for good."""
+
+    def __init__(self, home: Path, control: Control) -> None:
+        self._home = home
+        self._control = control
+        self._facts: dict[tuple[str, str], tuple[float, ShippedVersion | None]] = {}
+        self._signatures: dict[str, Signature | None] = {}
+
+    def find(self, deployment_id: str, key: str) -> KnownVersion | None:
+        """None: the deployment or the version is gone, with everything that its frames could belong to. Raises ControlUnreachable."""
+        now = clock.monotonic()
+        asked, facts = self._facts.get((deployment_id, key), (0.0, None))
+        if not asked or now - asked > REMEMBER_S:
+            facts = self._control.version(deployment_id, key)
+            self._facts[deployment_id, key] = (now, facts)
+        return None if facts is None else KnownVersion(facts, self._signature(facts))
+
+    def _signature(self, facts: ShippedVersion) -> Signature | None:
+        if facts.manifest_digest not in self._signatures:
+            content = self._document(facts)
+            try:
+                document = msgspec.json.decode(content, type=ModelDocument) if content else None
+            except msgspec.DecodeError:
+                document = None
+            self._signatures[facts.manifest_digest] = document.signature if document else None
+        return self._signatures[facts.manifest_digest]
+
+    def _document(self, facts: ShippedVersion) -> bytes:
+        """Bytes of `tilth.json`, from the workers' cache or from control; none where it is gone."""
+        try:
+            return (self._home / CACHE_FOLDER / facts.manifest_digest / DOCUMENT_NAME).read_bytes()
+        except OSError:
+            return self._control.document(facts.logged_model_id)
