@@ -82,6 +82,7 @@ def _state(system: System) -> dict[str, Any]:
         "tilth_statuses": system.statuses,
         "tilth_prediction_reader": system.predictions,
         "tilth_shipping_desk": system.shipping,
+        "tilth_trials": system.trials,
         "tilth_serve_url": system.serve_url,
         "tilth_control_url": system.control_url,
         "tilth_checkpoints": system.checkpoints,

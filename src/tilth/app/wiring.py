@@ -24,7 +24,9 @@ from tilth.domains.identity.actions import Doorkeeper
 from tilth.domains.identity.types import ProjectCreated
 from tilth.domains.models.types import AliasMoved, ModelVersionRegistered, VersionApproved, VersionEvaluated, VersionRejected
 from tilth.domains.serving import actions as serving
+from tilth.domains.serving import queries as serving_queries
 from tilth.domains.serving.jobs import PlanePublisher, PredictionReader, RolloutJudge, ShippingDesk, StatusReader
+from tilth.domains.serving.jobs.trial import TrialDesk
 from tilth.domains.serving.types import DeploymentChanged, RolloutEnded, RolloutStarted
 from tilth.domains.tracking import actions as tracking
 from tilth.domains.tracking.types import RunEnded
@@ -60,6 +62,7 @@ class System:
     rollouts: RolloutJudge
     predictions: PredictionReader
     shipping: ShippingDesk
+    trials: TrialDesk
     checkpoints: Checkpoints
     sealer: Sealer
     receivers: Receivers
@@ -78,6 +81,7 @@ def build(settings: Settings, *, control_url: str, serve_url: str, clock: Clock 
     blobs = open_blobs(settings.blobs_location or str(settings.home / "blobs"), clock=clock)
     statuses = StatusReader(settings.home, clock)
     sealer, receivers = open_sealer(settings.home), Receivers(settings.webhook_networks)
+    trials = TrialDesk(serve_url, sealer, clock)
     return System(
         settings=settings,
         clock=clock,
@@ -86,11 +90,12 @@ def build(settings: Settings, *, control_url: str, serve_url: str, clock: Clock 
         gate=DatabaseGate(database, clock, settings.requests_per_second),
         doorkeeper=Doorkeeper(database, settings.control_processes),
         dispatcher=outbox.Dispatcher(database, subscriptions(database), clock),
-        publisher=PlanePublisher(database, settings.home, clock, control_url, tokens=lambda tx: plane_tokens(tx, clock)),
+        publisher=PlanePublisher(database, settings.home, clock, control_url, tokens=lambda tx: plane_tokens(tx, clock, trials)),
         statuses=statuses,
         rollouts=RolloutJudge(database, statuses, clock),
         predictions=PredictionReader(database, blobs),
         shipping=ShippingDesk(settings.home, clock),
+        trials=trials,
         checkpoints=Checkpoints(settings.home / "audit", clock),
         sealer=sealer,
         receivers=receivers,
@@ -121,9 +126,10 @@ def subscriptions(database: Database) -> Subscriptions:
     return heard
 
 
-def plane_tokens(tx: Tx, clock: Clock) -> list[PlaneToken]:
-    """The credentials that the model servers accept."""
-    return [
+def plane_tokens(tx: Tx, clock: Clock, trials: TrialDesk) -> list[PlaneToken]:
+    """The credentials that the model servers accept: those of people and programs, and that of the pages."""
+    given = [
         PlaneToken(sha256=token.sha256, principal_id=token.principal_id, projects=token.projects, expires=token.expires)
         for token in identity.predict_tokens_across_projects(tx, clock())
     ]
+    return [*given, *trials.tokens(serving_queries.projects_served_across_projects(tx))]

@@ -6,6 +6,7 @@ from tilth.domains.serving.queries.deployments import (
     deployments_across_projects,
     deployments_page,
     generations_of,
+    projects_served_across_projects,
 )
 from tilth.domains.serving.queries.labels import label_coverage, labelled_scores, versions_with_labels
 from tilth.domains.serving.queries.pages import (
@@ -31,5 +32,6 @@ __all__ = [
     "label_coverage",
     "labelled_scores",
     "plane_deployments_across_projects",
+    "projects_served_across_projects",
     "versions_with_labels",
 ]
