@@ -189,12 +189,20 @@ class PlaneHome:
         fresh.write_bytes(msgspec.json.encode(state))
         fresh.replace(self.path / STATE_PATH)
 
-    def start(self, name: str = "w0", *, port: int = 0, environment: dict[str, str] | None = None, prefix: str = "") -> Worker:
-        """prefix: shell words before the program, such as a limit."""
+    def start(
+        self,
+        name: str = "w0",
+        *,
+        port: int = 0,
+        environment: dict[str, str] | None = None,
+        prefix: str = "",
+        options: tuple[str, ...] = (),
+    ) -> Worker:
+        """prefix: shell words before the program, such as a limit; options: words after it."""
         listener = listen("127.0.0.1", port)
         ready, told = os.pipe()
         arguments = [sys.executable, "-m", "tilth.plane", "--home", str(self.path), "--worker", name]
-        arguments += ["--fd", str(listener.fileno()), "--ready-fd", str(told)]
+        arguments += ["--fd", str(listener.fileno()), "--ready-fd", str(told), *options]
         if prefix:
             arguments = ["sh", "-c", f'{prefix} exec "$@"', "sh", *arguments]
         with listener:

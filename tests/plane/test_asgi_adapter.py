@@ -18,6 +18,7 @@ from tilth.plane.batching import Core
 from tilth.plane.follower import Follower
 from tilth.plane.loading import Loader
 from tilth.plane.prediction_log import PredictionLog
+from tilth.plane.residence import Residence
 from tilth.wire.plane import PREDICTIONS_FOLDER
 
 
@@ -32,7 +33,7 @@ def port(home: Any, models: Any) -> Iterator[int]:
     async def run() -> None:
         log = PredictionLog(home.path / PREDICTIONS_FOLDER, "asgi")
         core = Core(log)
-        follower = asyncio.create_task(Follower(home.path, core, Loader(home.path), lambda: None).run())
+        follower = asyncio.create_task(Follower(home.path, core, Loader(home.path, Residence(0)), lambda: None).run())
         server = uvicorn.Server(uvicorn.Config(application(core), lifespan="off", log_config=None))
         serving = asyncio.create_task(server.serve([listener]))
         while not core.state.settled:

@@ -28,7 +28,7 @@ def main() -> None:
         die_with_parent(signal.SIGTERM)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
     listener = socket.socket(fileno=arguments.fd) if arguments.fd is not None else listen(arguments.host, arguments.port)
-    worker = Worker(arguments.home.resolve(), arguments.worker, listener, arguments.ready_fd)
+    worker = Worker(arguments.home.resolve(), arguments.worker, listener, arguments.ready_fd, arguments.memory_budget_mb)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(serve(worker))
         # All is answered and durable; a model still loading in its thread would hold up the end for as long as it likes.
@@ -44,6 +44,7 @@ def _arguments() -> argparse.Namespace:
     where.add_argument("--fd", type=int, help="listening socket, opened by the supervisor")
     where.add_argument("--port", type=int, help="port to open oneself; several workers may share it")
     parser.add_argument("--host", default="127.0.0.1", help="address to open the port on")
+    parser.add_argument("--memory-budget-mb", type=int, default=0, help="what lazy versions may take together; 0 is unbounded")
     parser.add_argument("--ready-fd", type=int, help="gets one byte once requests are accepted")
     return parser.parse_args()
 

@@ -17,6 +17,7 @@ import msgspec
 
 from tilth.core import clock
 from tilth.plane.batching import Core
+from tilth.plane.conditions import condition_of
 from tilth.plane.latency import Tally
 from tilth.plane.loading import Loader, VersionRefused
 from tilth.plane.serving import ServedDeployment
@@ -26,6 +27,8 @@ from tilth.wire.plane import STATE_PATH, PlaneDeployment, PlaneState, VersionSta
 logger = logging.getLogger(__name__)
 
 POLL_S = 0.2
+LOADING_AT_ONCE = 3
+"""Deployments that load at the same time, so that an environment that takes minutes to build holds up only its own."""
 STATE_FORMAT = 1
 FIRST_RETRY_S = 1.0
 LONGEST_RETRY_S = 30.0
@@ -44,7 +47,7 @@ class Refusal:
 
 
 class Follower:
-    """Lives on the event loop; files are read and models loaded in one thread of its own."""
+    """Lives on the event loop; models are loaded in a few threads of its own, one deployment in each."""
 
     def __init__(self, home: Path, core: Core, loader: Loader, changed: Callable[[], None]) -> None:
         """changed: called after each swap and refusal, so that the status goes out at once."""
@@ -52,7 +55,8 @@ class Follower:
         self._core = core
         self._loader = loader
         self._changed = changed
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="model-loading")
+        self._threads = ThreadPoolExecutor(LOADING_AT_ONCE, thread_name_prefix="model-loading")
+        self._loading: dict[str, asyncio.Task[None]] = {}
         self._wanted: PlaneState | None = None
         self._seen: tuple[int, int, int] | None = None
         self._served: dict[str, ServedDeployment] = {}
@@ -62,26 +66,24 @@ class Follower:
 
     async def run(self) -> None:
         """Until cancelled."""
-        loading: asyncio.Task[None] | None = None
         while True:
             self._read_if_new()
-            if self._wanted is not None and (loading is None or loading.done()):
-                if loading is not None:
-                    loading.result()
-                loading = asyncio.create_task(self._load_pending(self._wanted))
+            if self._wanted is not None:
+                self._load_pending(self._wanted)
+                await self._prune_now_and_then(self._wanted)
             await asyncio.sleep(POLL_S)
 
     def conditions(self, wanted: PlaneDeployment) -> tuple[VersionStatus, ...]:
         """What became of each version that the deployment wants."""
         served = self._served.get(wanted.id)
-        engines = {version.key: version.engine for version in served.versions} if served is not None else {}
+        there = {version.key: version for version in served.versions} if served is not None else {}
         refusal = self._refusal_of(wanted)
         statuses = []
         for version in wanted.versions:
             if refusal is not None and version.key == refusal.version:
                 statuses.append(VersionStatus(version.key, "failed", error=refusal.error))
-            elif version.key in engines:
-                statuses.append(VersionStatus(version.key, "ready", engine=engines[version.key]))
+            elif version.key in there:
+                statuses.append(condition_of(there[version.key]))
             else:
                 statuses.append(VersionStatus(version.key, "loading"))
         return tuple(statuses)
@@ -119,17 +121,22 @@ class Follower:
         self._core.state = serving_state(self._wanted, self._served, failures)
         self._changed()
 
-    async def _load_pending(self, wanted: PlaneState) -> None:
+    def _load_pending(self, wanted: PlaneState) -> None:
+        for id_, task in list(self._loading.items()):
+            if task.done():
+                del self._loading[id_]
+                task.result()
         for deployment in wanted.deployments:
-            if not self._is_pending(deployment):
-                continue
-            if self._wanted is not wanted:
+            if len(self._loading) >= LOADING_AT_ONCE:
                 return
-            await self._load(deployment, wanted.control_url)
-        if clock.monotonic() > self._next_prune:
+            if deployment.id not in self._loading and self._is_pending(deployment):
+                self._loading[deployment.id] = asyncio.create_task(self._load(deployment, wanted.control_url))
+
+    async def _prune_now_and_then(self, wanted: PlaneState) -> None:
+        if clock.monotonic() > self._next_prune and not self._loading:
             self._next_prune = clock.monotonic() + PRUNE_EVERY_S
             digests = {version.manifest_digest for deployment in wanted.deployments for version in deployment.versions}
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._loader.prune, digests)
+            await asyncio.get_running_loop().run_in_executor(self._threads, self._loader.prune, digests)
 
     def _is_pending(self, wanted: PlaneDeployment) -> bool:
         served = self._served.get(wanted.id)
@@ -147,12 +154,13 @@ class Follower:
         loop = asyncio.get_running_loop()
         try:
             served = await loop.run_in_executor(
-                self._thread, self._loader.load, deployment, control_url, self.tallies[deployment.id]
+                self._threads, self._loader.load, deployment, control_url, self.tallies[deployment.id]
             )
         except Exception as error:  # noqa: BLE001 a refusal with its reason, or a fault of ours that must not end the following
             self._refused(deployment, error)
         else:
-            self._served[deployment.id] = served
+            if (newer := self._served.get(deployment.id)) is None or newer.spec.generation <= deployment.generation:
+                self._served[deployment.id] = served
             self.refusals.pop(deployment.id, None)
             logger.info("deployment %s/%s serves generation %d", deployment.project, deployment.name, deployment.generation)
         self._publish()

@@ -1,32 +1,42 @@
-"""From a wanted deployment to a served one: fetch, verify, load and warm. Blocking; runs in the loading thread."""
+"""From a wanted deployment to a served one: fetch, verify, load and warm. Blocking; runs in the loading threads."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Mapping
+import sys
+import threading
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from weakref import WeakValueDictionary
+from weakref import WeakValueDictionary, finalize, ref
 
 import msgspec
 import numpy as np
 
 from tilth.core import clock
 from tilth.core.errors import TilthError
-from tilth.flavours import load_predictor
 from tilth.flavours.mlflow_folder import SERVING_EXAMPLE_NAME
 from tilth.plane.arrays import zeros_of
 from tilth.plane.cache import ArtifactDamaged, ModelCache
+from tilth.plane.engines import Engine, start_engine
 from tilth.plane.fetching import ModelSource
 from tilth.plane.forms import read_form
 from tilth.plane.inputs import Inputs, count_of, repeated
+from tilth.plane.lane import Lane
 from tilth.plane.latency import Tally
+from tilth.plane.residence import LazyArrayPredictor, LazyPredictor, Residence, Resident
 from tilth.plane.routing import InvalidRoutes, RouteTable
 from tilth.plane.serving import LoadedVersion, ServedDeployment
 from tilth.wire.models import DOCUMENT_NAME, ModelDocument
-from tilth.wire.plane import CACHE_FOLDER, TOKEN_PATH, PlaneDeployment, PlaneVersion
+from tilth.wire.plane import CACHE_FOLDER, TOKEN_PATH, PlaneDeployment, PlaneRuntime, PlaneVersion
 
 WARM_UP_ROWS = (1, 1, 64, 1)
 """Sizes of the batches a model predicts before it takes traffic: engines build threads, buffers and caches on their first calls."""
+SLOW_S = 0.005
+"""A version that takes longer for one row predicts beside the event loop."""
+SWITCH_S = 0.0005
+"""How long a thread that computes in Python may keep the interpreter from the event loop, once a slow version is loaded."""
+RELOAD_S = 180.0
+"""How long the first request of a lazy version that is away may take besides."""
 
 
 class VersionRefused(TilthError):
@@ -38,43 +48,112 @@ class VersionRefused(TilthError):
 
 
 class Loader:
-    """Keeps each version in memory once, for as long as some deployment serves it."""
+    """Keeps each version in memory once for each way of running it, for as long as some deployment serves it. Thread-safe."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, residence: Residence) -> None:
         self._home = home
         self._cache = ModelCache(home / CACHE_FOLDER)
-        self._loaded: WeakValueDictionary[tuple[str, str], LoadedVersion] = WeakValueDictionary()
+        self._residence = residence
+        self._loaded: WeakValueDictionary[tuple[str, str, PlaneRuntime], LoadedVersion] = WeakValueDictionary()
+        # Two deployments may want the same version at once, and then only one of them shall load it.
+        self._guards = [threading.Lock() for _ in range(64)]
 
     def load(self, wanted: PlaneDeployment, control_url: str, tally: Tally) -> ServedDeployment:
         """Raises VersionRefused and InvalidRoutes."""
         source = ModelSource(control_url, self._home / TOKEN_PATH)
-        versions = {version.key: self._version(version, source) for version in wanted.versions}
+        versions = {version.key: self._version(version, source, wanted.runtime) for version in wanted.versions}
         return ServedDeployment(wanted, _routes(wanted, versions), tuple(versions.values()), tally)
 
     def prune(self, wanted: Collection[str]) -> None:
         self._cache.prune(wanted, clock.now())
 
-    def _version(self, sealed: PlaneVersion, source: ModelSource) -> LoadedVersion:
-        identity = (sealed.key, sealed.manifest_digest)
-        loaded = self._loaded.get(identity)
-        if loaded is None:
-            try:
-                loaded = _load(sealed, self._cache.folder_of(sealed, source))
-            except TilthError as error:
-                raise VersionRefused(sealed.key, str(error)) from error
-            except Exception as error:  # loading runs a framework on a user's model: it may raise anything
-                raise VersionRefused(sealed.key, f"cannot be loaded: {type(error).__name__}: {str(error)[:300]}") from error
-            self._loaded[identity] = loaded
+    def _version(self, sealed: PlaneVersion, source: ModelSource, runtime: PlaneRuntime) -> LoadedVersion:
+        identity = (sealed.key, sealed.manifest_digest, runtime)
+        with self._guards[hash(identity) % len(self._guards)]:
+            loaded = self._loaded.get(identity)
+            if loaded is None:
+                try:
+                    loaded = self._load(sealed, source, runtime)
+                except TilthError as error:
+                    raise VersionRefused(sealed.key, str(error)) from error
+                except (
+                    BaseException
+                ) as error:  # loading runs a framework on a user's model: it may raise anything, SystemExit too
+                    raise VersionRefused(sealed.key, f"cannot be loaded: {type(error).__name__}: {str(error)[:300]}") from error
+                self._loaded[identity] = loaded
+            return loaded
+
+    def _load(self, sealed: PlaneVersion, source: ModelSource, runtime: PlaneRuntime) -> LoadedVersion:
+        folder = self._cache.folder_of(sealed, source)
+        document = _document(sealed, folder)
+        engine = start_engine(sealed.key, folder, document, runtime, self._home)
+        try:
+            loaded, fast = _warmed(sealed, document, runtime, engine, folder)
+        except BaseException:
+            engine.close()
+            raise
+        if runtime.load == "lazy":
+            # Verified again at each loading: the folder may have been damaged meanwhile.
+            self._make_lazy(
+                loaded,
+                runtime,
+                engine,
+                lambda: start_engine(sealed.key, self._cache.folder_of(sealed, source), document, runtime, self._home),
+                fast,
+                max(sum(file.size for file in sealed.files), engine.memory_bytes()),
+            )
+        elif engine.pool is not None:
+            finalize(loaded, _close_aside, engine.close)
         return loaded
 
+    def _make_lazy(
+        self, loaded: LoadedVersion, runtime: PlaneRuntime, first: Engine, build: Callable[[], Engine], fast: bool, size: int
+    ) -> None:
+        resident = Resident(loaded.key, build, first, size, runtime.idle_unload_s, self._residence)
+        kind = LazyArrayPredictor if loaded.signature.named else LazyPredictor
+        loaded.become_lazy(kind(resident, loaded.engine), resident)
+        version = ref(loaded)
 
-def _load(sealed: PlaneVersion, folder: Path) -> LoadedVersion:
-    document = _document(sealed, folder)
-    loaded = LoadedVersion(sealed, document, load_predictor(folder, document))
+        def entered(engine: Engine) -> None:
+            if (found := version()) is not None:
+                found.lane.pool = engine.pool
+                found.inline = fast
+
+        def left() -> None:
+            if (found := version()) is not None:
+                found.inline = False
+                found.lane.pool = None
+
+        resident.entered, resident.left = entered, left
+        finalize(loaded, _close_aside, resident.close)
+        if not self._residence.fits():
+            resident.unload()
+
+
+def _close_aside(close: Callable[[], None]) -> None:
+    """Processes take a moment to end, and the last to hold a version may be the event loop."""
+    threading.Thread(target=close, name="closing-version", daemon=True).start()
+
+
+def _warmed(
+    sealed: PlaneVersion, document: ModelDocument, runtime: PlaneRuntime, engine: Engine, folder: Path
+) -> tuple[LoadedVersion, bool]:
+    """The version, and whether it is fast enough for the event loop."""
+    lane: Lane[object] = Lane(
+        runtime.predict_timeout_s + (RELOAD_S if runtime.load == "lazy" else 0.0), engine.pool, runtime.most_processes
+    )
+    loaded = LoadedVersion(sealed, document, engine.predictor, lane)
     first = _first_rows(folder, loaded)
+    fastest = float("inf")
     for count in WARM_UP_ROWS:
+        begun = clock.perf()
         loaded.listed(loaded.predict(repeated(first, count)))
-    return loaded
+        if count == 1:
+            fastest = min(fastest, clock.perf() - begun)
+    loaded.inline = engine.pool is None and fastest <= SLOW_S
+    if engine.pool is None and not loaded.inline:
+        sys.setswitchinterval(SWITCH_S)
+    return loaded, loaded.inline
 
 
 def _first_rows(folder: Path, loaded: LoadedVersion) -> Inputs:

@@ -15,6 +15,8 @@ from tilth.plane.follower import Follower
 from tilth.plane.http1 import Connection
 from tilth.plane.loading import Loader
 from tilth.plane.prediction_log import PredictionLog
+from tilth.plane.residence import Residence
+from tilth.plane.shipping.pace import Pace
 from tilth.plane.status import StatusReport
 from tilth.wire.plane import PREDICTIONS_FOLDER
 
@@ -28,12 +30,13 @@ BACKLOG = 1024
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """What one process is told. ready_fd: gets one byte once the socket accepts."""
+    """What one process is told. ready_fd: gets one byte once the socket accepts. memory_budget_mb: for lazy versions, 0 for no bound."""
 
     home: Path
     name: str
     listener: socket.socket
     ready_fd: int | None
+    memory_budget_mb: int = 0
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -59,14 +62,16 @@ async def serve(worker: Worker) -> None:
     log = PredictionLog(worker.home / PREDICTIONS_FOLDER, worker.name)
     core = Core(log)
     report = StatusReport(worker.home, worker.name, core)
-    follower = Follower(worker.home, core, Loader(worker.home), report.changed)
+    residence = Residence(worker.memory_budget_mb << 20)
+    follower = Follower(worker.home, core, Loader(worker.home, residence), report.changed)
     peers: set[Connection] = set()
     worker.listener.setblocking(False)
     server = await loop.create_server(lambda: Connection(core, peers), sock=worker.listener, backlog=BACKLOG)
     tasks = [
         loop.create_task(follower.run()),
         loop.create_task(report.run(follower)),
-        loop.create_task(_sweep(peers, log)),
+        loop.create_task(_sweep(peers, log, Pace(worker.home))),
+        loop.create_task(_unload_idle(residence)),
     ]
     _tell_ready(worker.ready_fd)
     tasks.append(loop.create_task(_until(stopped)))
@@ -86,13 +91,20 @@ async def _until(event: asyncio.Event) -> None:
     await event.wait()
 
 
-async def _sweep(peers: set[Connection], log: PredictionLog) -> None:
+async def _sweep(peers: set[Connection], log: PredictionLog, pace: Pace) -> None:
     while True:
         await asyncio.sleep(SWEEP_S)
-        log.rotate_if_old()
+        pace.set(log)
         now = clock.monotonic()
         for connection in tuple(peers):
             connection.check_time(now)
+
+
+async def _unload_idle(residence: Residence) -> None:
+    while True:
+        await asyncio.sleep(SWEEP_S)
+        # Ending a version's processes takes a moment.
+        await asyncio.to_thread(residence.sweep, clock.monotonic())
 
 
 async def _drain(core: Core, peers: set[Connection]) -> None:

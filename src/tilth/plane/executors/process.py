@@ -69,6 +69,14 @@ class Launch:
         return {**kept, **threads, "TILTH_THREADS": str(self.threads), "PYTHONUNBUFFERED": "1"}
 
 
+def resident_bytes(process: str) -> int:
+    """Memory of a process (its number, or `self`); 0 where the system does not tell."""
+    try:
+        return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * _PAGE_BYTES
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
 class ModelProcess:
     """`ask` belongs to one thread at a time; `watch` and `kill` may come from another.
 
@@ -132,11 +140,7 @@ class ModelProcess:
             self._condemn("memory", f"held {held >> 20} MB, above its memory_mb of {self.launch.memory_mb}")
 
     def memory_bytes(self) -> int:
-        """Resident memory; 0 where the system does not tell."""
-        try:
-            return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * _PAGE_BYTES
-        except (OSError, ValueError, IndexError):
-            return 0
+        return resident_bytes(str(self.pid))
 
     @property
     def ended(self) -> bool:
