@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.conftest import Server, start_server
 from tests.crash.load import Load, Program, points
@@ -20,7 +21,7 @@ from tests.journeys.steps import (
     check_it_is_sound,
     children_of,
     controls,
-    logged_predictions,
+    kept_predictions,
     train_and_deploy,
     wait_until,
     workers,
@@ -69,8 +70,8 @@ def check_nothing_is_lost(server: Server, load: Load) -> None:
         assert listed.items() >= load.artifacts.items()
         for path, digest in listed.items():
             assert hashlib.sha256(client.get(f"{address}/{path}").content).hexdigest() == digest, path
-    frames = logged_predictions(server.home)
-    assert not [id_ for id_, answer in load.predicted.items() if id_ not in frames or frames[id_].answer != answer]
+    kept = kept_predictions(server)
+    assert not [id_ for id_, answer in load.predicted.items() if kept.get(id_) != msgspec.json.decode(answer)["predictions"]]
     with closing(sqlite3.connect(server.home / "tilth.db")) as database:
         assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 

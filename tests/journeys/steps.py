@@ -146,6 +146,25 @@ def logged_predictions(home: Path) -> dict[str, predictions.PredictionFrame]:
     return frames
 
 
+def kept_predictions(server: Server) -> dict[str, list[Any]]:
+    """The only output of each row of every prediction of every deployment, by prediction id; what waits is shipped first."""
+    kept: dict[str, list[Any]] = {}
+    with server.client(timeout=60) as client:
+        base = "/api/v1/p/default/deployments"
+        for deployment in client.get(base).json()["deployments"]:
+            where = f"{base}/{deployment['name']}/predictions"
+            client.post(f"{where}/flush", params={"timeout_s": 30}).raise_for_status()
+            token, more = "", True
+            while more:
+                page = client.get(where, params={"limit": 1000, "page_token": token}).raise_for_status().json()
+                for row in page["predictions"]:
+                    (output,) = row["outputs"].values()
+                    kept.setdefault(row["prediction_id"], []).append(output)
+                token = page["next_page_token"]
+                more = bool(token)
+    return kept
+
+
 def state_of(home: Path) -> PlaneState:
     """What the model servers are told."""
     return msgspec.json.decode((home / STATE_PATH).read_bytes(), type=PlaneState)

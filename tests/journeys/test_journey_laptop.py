@@ -10,7 +10,7 @@ from tests.journeys.steps import (
     check_everything_answers,
     check_it_is_sound,
     children_of,
-    logged_predictions,
+    kept_predictions,
     tilth,
     train_and_deploy,
 )
@@ -22,13 +22,13 @@ def test_a_program_becomes_a_run_a_model_and_predictions_that_a_restart_keeps(tm
         done = train_and_deploy(server)
         check_everything_answers(server, done)
         check_it_is_sound(server)
+        before = kept_predictions(server)
         children = children_of(server.process.pid)
         code, _, err = tilth(server, "stop")
         assert code == 0, err
     finally:
         assert server.stop() == 0
     assert not any(alive(pid) for pid in children)
-    before = logged_predictions(server.home)
     assert before
 
     again = start_server(tmp_path / "home")
@@ -36,6 +36,6 @@ def test_a_program_becomes_a_run_a_model_and_predictions_that_a_restart_keeps(tm
         assert again.token == server.token
         check_everything_answers(again, done)
         check_it_is_sound(again)
+        assert before.keys() < kept_predictions(again).keys()
     finally:
         again.stop()
-    assert before.keys() < logged_predictions(again.home).keys()
