@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tilth.sdk.evaluating import Evaluation, evaluate
     from tilth.sdk.listing import history, runs
     from tilth.sdk.models import LoggedModel, load_model, log_model, set_alias
+    from tilth.sdk.rollouts import Rollout, rollout
     from tilth.sdk.serving import deploy, predict
     from tilth.sdk.sweeps import SweepResult, Trial, TrialStopped, sweep
 
@@ -58,6 +59,7 @@ _PLACES = {
     "tilth.sdk.comparing": ("compare",),
     "tilth.sdk.listing": ("history", "runs"),
     "tilth.sdk.models": ("LoggedModel", "load_model", "log_model", "set_alias"),
+    "tilth.sdk.rollouts": ("Rollout", "rollout"),
     "tilth.sdk.serving": ("deploy", "predict"),
     "tilth.sdk.sweeps": ("SweepResult", "Trial", "TrialStopped", "sweep"),
 }
@@ -67,6 +69,7 @@ _PLACE = {name: place for place, names in _PLACES.items() for name in names}
 __all__ = [
     "Evaluation",
     "LoggedModel",
+    "Rollout",
     "Run",
     "Scoring",
     "SweepResult",
@@ -91,6 +94,7 @@ __all__ = [
     "note",
     "params",
     "predict",
+    "rollout",
     "run",
     "runs",
     "score",

@@ -122,7 +122,8 @@ def test_the_page_of_mlflows_calls_lists_every_one_with_who_may_use_it():
 
 
 def test_the_event_page_lists_every_event_with_its_fields():
-    for path in Path(tilth.domains.__path__[0]).glob("*/types.py"):
+    domains = Path(tilth.domains.__path__[0])
+    for path in (*domains.glob("*/types.py"), *domains.glob("*/types")):
         importlib.import_module(f"tilth.domains.{path.parent.name}.types")
     listed = {code(name)[0]: code(fields) for name, _, fields, _ in rows("events.md")}
     found = [event for event in Event.__subclasses__() if event.__module__.startswith("tilth.domains.")]

@@ -35,6 +35,7 @@ COMMANDS: dict[str, Entry] = {
     "export": Entry("move_out", "export", "Write a project as open files: Parquet, artifacts, MLflow model folders."),
     "model": Entry("model", "model", "Registered models: evaluate, compare, approve, alias, card."),
     "gate": Entry("gate", "gate", "Gates of a model: list, add, remove, check."),
+    "rollout": Entry("rollout", "rollout", "Rollouts: start, show, list, watch, pause, resume, promote, rollback."),
     "deployment": Entry("deployment", "deployment", "Deployments: list, show, split, rollback, delete."),
     "labels": Entry("labels", "labels", "Labels of predictions: log, coverage, outcomes, key, show."),
     "project": Entry("project", "project", "Projects: list, create, show, archive, restore, member."),

@@ -17,6 +17,7 @@ RECORD_FIELDS = (*DEPLOYMENT_COLUMNS, "generation", "url", "created", "updated",
 WORKER_COLUMNS = ("worker", "condition", "generation", "engine", "requests", "errors", "log_failures", "error")
 GENERATION_COLUMNS = ("generation", "version", "split", "alias", "cause", "by", "created", "note")
 POLL_S = 1.0
+cancel_option = click.option("--cancel-rollout", is_flag=True, help="End the rollout that is under way, if there is one.")
 
 
 class DeploymentFailed(Conflict):
@@ -38,8 +39,9 @@ Examples:
 @click.option("--name", help="Name of the deployment (default: that of the model).")
 @click.option("--wait", is_flag=True, help="Wait until every model server serves it.")
 @click.option("--timeout-s", type=click.FloatRange(1, 3600), default=120, show_default=True, help="How long to wait.")
+@cancel_option
 @shared()
-def deploy(caller: Caller, reference: str, name: str | None, wait: bool, timeout_s: float) -> None:
+def deploy(caller: Caller, reference: str, name: str | None, wait: bool, timeout_s: float, cancel_rollout: bool) -> None:
     """Put the model version REFERENCE (`flight-delay@champion`, `flight-delay/3`) behind a prediction address.
 
     A deployment of that name changes over without a failed request; one of an alias follows it when it moves.
@@ -48,7 +50,7 @@ def deploy(caller: Caller, reference: str, name: str | None, wait: bool, timeout
     name = name or named.model
     with Api(caller.target()) as api:
         path = api.in_project("deployments", name)
-        state: dict[str, Any] = api.call("PUT", path, named.to_target())
+        state: dict[str, Any] = api.call("PUT", path, {**named.to_target(), "cancel_rollout": cancel_rollout})
         if wait:
             state = _wait_live(api, f"{path}/wait", name, state["generation"], timeout_s, quiet=caller.as_json)
     verb = "is live" if wait else "was accepted and is live in a moment"
@@ -108,12 +110,17 @@ def _with_split(generation: dict[str, Any]) -> dict[str, Any]:
 @click.option("--note", default="", help="Why; shown with the new generation.")
 @click.option("--wait", is_flag=True, help="Wait until every model server serves it.")
 @click.option("--timeout-s", type=click.FloatRange(1, 3600), default=120, show_default=True, help="How long to wait.")
+@cancel_option
 @shared()
-def roll_back(caller: Caller, name: str, generation: int | None, note: str, wait: bool, timeout_s: float) -> None:
+def roll_back(
+    caller: Caller, name: str, generation: int | None, note: str, wait: bool, timeout_s: float, cancel_rollout: bool
+) -> None:
     """Serve the version of an earlier generation again, pinned: the deployment no longer follows its alias."""
     with Api(caller.target()) as api:
         path = api.in_project("deployments", name)
-        state: dict[str, Any] = api.call("POST", f"{path}/rollback", {"to_generation": generation, "note": note})
+        state: dict[str, Any] = api.call(
+            "POST", f"{path}/rollback", {"to_generation": generation, "note": note, "cancel_rollout": cancel_rollout}
+        )
         if wait:
             state = _wait_live(api, f"{path}/wait", name, state["generation"], timeout_s, quiet=caller.as_json)
     verb = "is live" if wait else "is live in a moment"
@@ -129,13 +136,16 @@ def roll_back(caller: Caller, name: str, generation: int | None, note: str, wait
 @click.option("--note", default="", help="Why; shown with the new generation.")
 @click.option("--wait", is_flag=True, help="Wait until every model server serves it.")
 @click.option("--timeout-s", type=click.FloatRange(1, 3600), default=120, show_default=True, help="How long to wait.")
+@cancel_option
 @shared()
-def split(caller: Caller, name: str, shares: tuple[str, ...], note: str, wait: bool, timeout_s: float) -> None:
+def split(
+    caller: Caller, name: str, shares: tuple[str, ...], note: str, wait: bool, timeout_s: float, cancel_rollout: bool
+) -> None:
     """Share the requests out over versions of the deployment's model; the shares must add up to 100.
 
     The same caller (header X-Route-Key) always meets the same version. The deployment is pinned: it follows no alias.
     """
-    body = {"shares": [_share(each) for each in shares], "note": note}
+    body = {"shares": [_share(each) for each in shares], "note": note, "cancel_rollout": cancel_rollout}
     with Api(caller.target()) as api:
         path = api.in_project("deployments", name)
         state: dict[str, Any] = api.call("PUT", f"{path}/split", body)
