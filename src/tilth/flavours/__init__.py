@@ -1,5 +1,6 @@
 """Adapters to the frameworks that models come from. Importing this package imports none of them."""
 
+from tilth.flavours.function import WithFiles
 from tilth.flavours.port import (
     ArrayPredictor,
     Arrays,
@@ -14,7 +15,7 @@ from tilth.flavours.port import (
     UnknownFlavour,
     UnusableExample,
 )
-from tilth.flavours.registry import COMPILERS, flavour_for, flavour_named
+from tilth.flavours.registry import COMPILERS, NameTaken, flavour_for, flavour_named, register
 from tilth.flavours.saving import FallbackArrayPredictor, FallbackPredictor, load_predictor, save_model
 
 __all__ = [
@@ -28,13 +29,16 @@ __all__ = [
     "FallbackArrayPredictor",
     "FallbackPredictor",
     "Flavour",
+    "NameTaken",
     "Outputs",
     "Predictor",
     "Rows",
     "UnknownFlavour",
     "UnusableExample",
+    "WithFiles",
     "flavour_for",
     "flavour_named",
     "load_predictor",
+    "register",
     "save_model",
 ]

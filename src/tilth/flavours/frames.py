@@ -30,7 +30,7 @@ def is_frame(example: Any) -> bool:
 def as_table(example: Any) -> Any:
     """A polars DataFrame, a row as a dict or several, as a pandas DataFrame; anything else as it is.
 
-    Columns of polars' Enum and Categorical become columns of categories.
+    Columns of polars' Enum become columns of categories; a Categorical knows no whole vocabulary and counts as text.
     """
     kind = type(example)
     if _is_row(example) or (isinstance(example, list) and example and all(map(_is_row, example))):
@@ -44,8 +44,8 @@ def as_table(example: Any) -> Any:
     columns = {}
     for name in example.columns:
         values = example[name]
-        if values.dtype.base_type().__name__ in ("Enum", "Categorical"):
-            columns[name] = pandas.Categorical(values.to_list(), categories=values.cat.get_categories().to_list())
+        if values.dtype.base_type().__name__ == "Enum":
+            columns[name] = pandas.Categorical(values.to_list(), categories=values.dtype.categories.to_list())
         else:
             # Without pyarrow; a column of numbers that has missing values becomes float, as pandas has it.
             columns[name] = values.to_numpy() if values.dtype.is_numeric() else pandas.array(values.to_list())

@@ -113,8 +113,9 @@ def _formula(model: Any) -> bool:
 
 
 def _classes(model: Any) -> tuple[str, ...]:
-    kind = type(model.model).__name__
-    family = type(getattr(model.model, "family", None)).__name__
+    model = getattr(model, "model", model)
+    kind = type(model).__name__
+    family = type(getattr(model, "family", None)).__name__
     return ("0", "1") if kind in _TWO_CLASSES or (kind in ("GLM", "GLMGam") and family == "Binomial") else ()
 
 

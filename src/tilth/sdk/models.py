@@ -106,6 +106,7 @@ def log_model(
     categories: Mapping[str, Sequence[str]] | None = None,
     unseen: Mapping[str, Unseen] | None = None,
     check_rows: Any = None,
+    artifacts: Mapping[str, str | Path] | None = None,
     compile: bool = True,
     register: bool | str = True,
     description: str = "",
@@ -113,6 +114,8 @@ def log_model(
 ) -> LoggedModel:
     """Saves a fitted model as an MLflow directory with signature, compiles it behind the parity gate, stores and registers it.
 
+    model: a fitted model, a Python function of rows, or a list of functions and the model after them. artifacts: files or folders that
+    a function needs, by name: it gets their places as its parameter `artifacts`.
     example: some rows of the training data (a DataFrame or array); names, types and vocabularies of the columns come from it.
     compile: False keeps the framework's own engine alone. register: True registers it under `name`, text under that name, False not at
     all. It belongs to the current run, if there is one.
@@ -120,6 +123,8 @@ def log_model(
     """
     if example is None:
         raise NothingToLoad("log_model needs example=: a few rows of the training data, such as X.head(5)")
+    if artifacts:
+        model = flavours.WithFiles(model, {name: Path(place) for name, place in artifacts.items()})
     target = connection()
     called = check_name(name or "model", "model")
     registered = register if isinstance(register, str) else called
