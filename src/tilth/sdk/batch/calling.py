@@ -122,7 +122,7 @@ class _Job:
 
     def run(self, resume: bool | None, on: str, processes: int) -> Scoring:
         work, inputs = self._work, tuple(InputFile(file.name, file.size, file.stamp) for file in self._rows.files)
-        identity = _identity(work, inputs)
+        identity = _identity(work, self._rows.shown, inputs)
         earlier = manifests.standing(self._into, identity, work.on_bad_row, resume=resume)
         params = {"model": work.version, "in": self._rows.shown, "out": self._into.shown, "on_bad_row": work.on_bad_row}
         with ScoringRun(work.version, earlier.run_id if earlier is not None else "", params) as scoring:
@@ -242,16 +242,15 @@ def _output(address: str, wanted: FileFormat | None) -> tuple[Output, FileFormat
     return Output(address, open_place(folder), name, open_place(parts), parts), kind
 
 
-def _identity(work: ScoringWork, inputs: tuple[InputFile, ...]) -> str:
+def _identity(work: ScoringWork, source: str, inputs: tuple[InputFile, ...]) -> str:
     """All that decides what comes out of good rows, in which parts."""
     decisive = [
         work.seal,
         work.version,
-        work.source,
+        source,
         work.source_format,
         work.target_format,
         work.keep,
-        work.on_bad_row,
         work.batch_rows,
     ]
     return content_address(canonical_json([decisive, [[file.name, file.size, file.stamp] for file in inputs]]))

@@ -8,10 +8,12 @@ from typing import BinaryIO, TypeVar
 import msgspec
 
 from tilth.core.errors import TilthError
+from tilth.sdk.batch.errors import BadRows
 from tilth.sdk.batch.scorer import Scorer
 from tilth.sdk.batch.work import Answer, Chunk
 
 LENGTH = struct.Struct("<I")
+BAD_ROWS = "bad_rows"
 T = TypeVar("T")
 
 
@@ -34,6 +36,8 @@ def receive(stream: BinaryIO, kind: type[T]) -> T | None:
 def answer(scorer: Scorer, chunk: Chunk) -> Answer:
     try:
         return Answer(chunk, part=scorer.score(chunk))
+    except BadRows as bad:
+        return Answer(chunk, kind=BAD_ROWS, error=str(bad))
     except TilthError as error:
         return Answer(chunk, kind=error.kind, error=str(error))
     except OSError as error:

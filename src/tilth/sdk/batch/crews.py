@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from tilth.core.errors import KINDS, TilthError
-from tilth.sdk.batch.channel import receive, send
-from tilth.sdk.batch.errors import ScorerLost
+from tilth.sdk.batch.channel import BAD_ROWS, receive, send
+from tilth.sdk.batch.errors import BadRows, ScorerLost
 from tilth.sdk.batch.work import Answer, Chunk, Ready, ScoringWork
 from tilth.wire.scoring import ScoredPart
 
@@ -111,7 +111,8 @@ class ProcessCrew:
 
 
 def error_of(kind: str, message: str) -> TilthError:
-    return KINDS.get(kind, TilthError)(message)
+    """kind: of tilth.core.errors, or the code of BadRows."""
+    return BadRows(message) if kind == BAD_ROWS else KINDS.get(kind, TilthError)(message)
 
 
 def _start() -> subprocess.Popen[bytes]:

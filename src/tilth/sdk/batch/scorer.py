@@ -143,24 +143,25 @@ class Scorer:
     def _frame(self, piece: Piece, answers: dict[str, NDArray[Any]], kept: NDArray[np.bool_]) -> pl.DataFrame:
         """Kept columns, predictions and version. Policy `null`: refused rows stay, without predictions."""
         scored = [series for name, values in answers.items() for series in output_columns(self._document, name, values)]
-        columns = self._kept(piece)
-        if self._work.on_bad_row == "null" and not kept.all():
+        columns, height = self._kept(piece), int(kept.sum())
+        if self._work.on_bad_row == "null" and height < len(kept):
             places = np.full(len(kept), -1)
-            places[kept] = np.arange(int(kept.sum()))
+            places[kept] = np.arange(height)
             index = pl.Series(places).replace(-1, None)
             scored = [series.gather(index) if len(series) else _nothing(series, len(kept)) for series in scored]
+            height = len(kept)
         else:
-            columns = columns.filter(pl.Series(kept))
-        version = pl.Series(VERSION_COLUMN, [self._work.version]).new_from_index(0, len(columns))
-        return pl.DataFrame([*columns.get_columns(), *scored, version])
+            columns = [series.filter(pl.Series(kept)) for series in columns]
+        version = pl.Series(VERSION_COLUMN, [self._work.version], dtype=pl.String).new_from_index(0, height)
+        return pl.DataFrame([*columns, *scored, version])
 
-    def _kept(self, piece: Piece) -> pl.DataFrame:
+    def _kept(self, piece: Piece) -> list[pl.Series]:
         """Of a CSV file, inputs get the type that the signature says; other columns stay text."""
-        columns = piece.frame.select(list(self._work.keep))
+        columns = [piece.frame[name] for name in self._work.keep]
         if not piece.textual or self._work.target_format == "csv":
             return columns
         typed = {column.name: column for column in self._document.signature.inputs}
-        return pl.DataFrame([as_typed(series, typed.get(series.name)) for series in columns.get_columns()])
+        return [as_typed(series, typed.get(series.name)) for series in columns]
 
 
 def encoded(frame: pl.DataFrame, kind: FileFormat) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,8 +27,10 @@ from tilth.web.pages.frame import Asked, project_url, read_whole, with_query
 from tilth.web.pages.run_charts import CHARTS_AT_ONCE, chart_page
 from tilth.web.pages.run_files import FILE_TABS, file_tab
 from tilth.web.pages.run_frame import Loaded, load, run_response
+from tilth.web.scorings import record_in
 from tilth.web.tiles import Tile
 from tilth.wire.registry import LoggedModelView
+from tilth.wire.scoring import SCORED_VERSION_TAG
 from tilth.wire.tracking import ArtifactEntry, MetricSummary, RunInfo
 
 MAX_CHARTS = 240
@@ -116,6 +118,8 @@ async def _overview(request: Asked, access: AccessTo[None], loaded: Loaded, over
         children_left=max(len(loaded.detail.children) - SHOWN_CHILDREN, 0),
         tags=[(key, value) for key, value in sorted(loaded.detail.tags.items()) if not key.startswith(("mlflow.", "tilth."))],
         best=overview.best,
+        scoring=record_in(loaded.detail.tags),
+        scored_version=_scored_version(project, loaded.detail.tags),
         comments=await comments_part(access, Thing("run", run_id, loaded.run.name), base),
     )
 
@@ -152,6 +156,13 @@ def _model_links(project: str, logged: list[LoggedModelView]) -> list[ModelLink]
             url = project_url(project, "models", place.model, "versions", place.version)
             links.append(ModelLink(f"{place.model} v{place.version}", url, model.flavour))
     return links
+
+
+def _scored_version(project: str, tags: Mapping[str, str]) -> ModelLink | None:
+    name, _, number = tags.get(SCORED_VERSION_TAG, "").rpartition("/")
+    if not name or not number.isascii() or not number.isdigit():
+        return None
+    return ModelLink(f"{name} v{number}", project_url(project, "models", name, "versions", number), "")
 
 
 routes: list[Any] = [run_page]

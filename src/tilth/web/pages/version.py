@@ -28,6 +28,7 @@ from tilth.web.pages.comments import comments_part
 from tilth.web.pages.deployments import surroundings
 from tilth.web.pages.frame import Asked, back, curl, may, project_url, read_form, shell
 from tilth.web.render import draw, page
+from tilth.web.scorings import ScoringLine, scorings_of
 from tilth.web.statics import FILES
 from tilth.web.tiles import Tile
 from tilth.wire.evaluations import EvaluationView, MetricValue, Verdict, VersionLife
@@ -83,6 +84,7 @@ class _Found:
     served_by: list[str]
     versions: list[int]
     aliases: dict[str, int]
+    scorings: list[ScoringLine]
 
 
 @get(VERSION, permission=Permission.MODEL_READ)
@@ -101,6 +103,7 @@ async def version_page(request: Asked, access: AccessTo[None], name: FromPath[st
             served_by=[found.name for found in serving.deployments_of_model(tx, around, name) if found.version == version],
             versions=[each.version for each in whole.versions if each.version != version],
             aliases=whole.model.aliases,
+            scorings=scorings_of(tx, project.id, name, version),
         )
 
     found = await access.read(ask)
@@ -122,6 +125,7 @@ async def version_page(request: Asked, access: AccessTo[None], name: FromPath[st
         served_by=found.served_by,
         deployments_url=project_url(project.name, "deployments"),
         moves=found.detail.alias_moves,
+        scorings=found.scorings,
         life=found.life,
         approval=found.life.approvals[0] if found.life.approvals else None,
         gates=_gate_lines(found.life),
@@ -232,10 +236,15 @@ def _snippets(project: str, v: VersionView) -> list[tuple[str, str]]:
         f"tilth.init(project={project!r})\nrows = pd.read_parquet('held-out.parquet')\n"
         f"print(tilth.evaluate({reference!r}, rows, target='COLUMN', slices=[]))"
     )
+    files = ("--in", "rows.parquet", "--out", "scores.parquet")
     mlflow = f"import mlflow\n\nmodel = mlflow.pyfunc.load_model({json.dumps(f'models:/{v.model}/{v.version}')})"
     return [
         ("CLI", shown_command("tilth", "deploy", reference, "--project", project, "--wait")),
         ("Python", python),
+        (
+            "Score files",
+            shown_command("tilth", "score", reference, *files, "--project", project),
+        ),
         ("Evaluate", measure),
         ("MLflow", f"# where MLFLOW_TRACKING_URI is set, as `tilth env` prints it\n{mlflow}"),
         ("curl", curl(path)),
