@@ -17,7 +17,16 @@ from tilth.flavours.mlflow_folder import write_tensor_companions
 from tilth.flavours.onnx_sessions import OnnxSession
 from tilth.flavours.port import ArrayPredictor, Arrays, Predictor, Rows, UnusableExample
 from tilth.flavours.tabular import requirements_of, versions_of
-from tilth.flavours.tensors import Run, arrays_of, cast_to, describe, encode_example, predictor_over, tensors_of
+from tilth.flavours.tensors import (
+    Run,
+    arrays_of,
+    cast_to,
+    describe,
+    encode_example,
+    predictor_over,
+    refuse_vocabularies,
+    tensors_of,
+)
 from tilth.wire.models import DOCUMENT_NAME, ModelDocument, PredictMethod
 from tilth.wire.signature import Column, Signature, Unseen
 
@@ -48,7 +57,7 @@ class OnnxFlavour:
         categories: Mapping[str, Sequence[str]] | None = None,
         unseen: Mapping[str, Unseen] | None = None,
     ) -> Signature:
-        _refuse_vocabularies(categories, unseen)
+        refuse_vocabularies(categories, unseen)
         with _session(model) as session:
             inputs = _fitting(session, example)
             given = _run_of(session, method)(inputs)
@@ -162,8 +171,3 @@ def _run_of(session: OnnxSession, method: PredictMethod) -> Run:
 
 def _second_class(run: Run) -> Run:
     return lambda arrays: {name: np.asarray(array)[:, 1] for name, array in run(arrays).items()}
-
-
-def _refuse_vocabularies(categories: Mapping[str, Sequence[str]] | None, unseen: Mapping[str, Unseen] | None) -> None:
-    if categories or unseen:
-        raise UnusableExample("a model of tensors has no vocabularies: leave out categories= and unseen=.")

@@ -9,6 +9,7 @@ from importlib import metadata
 from tilth.core.errors import Conflict
 from tilth.flavours.catboost import CatboostFlavour
 from tilth.flavours.function import FunctionFlavour
+from tilth.flavours.keras import KerasFlavour, TensorflowFlavour
 from tilth.flavours.lightgbm import LightgbmFlavour
 from tilth.flavours.linear import LinearCompiler
 from tilth.flavours.onnx import OnnxFlavour
@@ -16,6 +17,7 @@ from tilth.flavours.onnx_compiler import OnnxCompiler
 from tilth.flavours.port import Compiler, Flavour, UnknownFlavour
 from tilth.flavours.sklearn import SklearnFlavour
 from tilth.flavours.statsmodels import StatsmodelsFlavour
+from tilth.flavours.torch import TorchFlavour
 from tilth.flavours.treelite import TreeliteCompiler
 from tilth.flavours.xgboost import XgboostFlavour
 
@@ -30,6 +32,9 @@ FLAVOURS: tuple[Flavour, ...] = (
     StatsmodelsFlavour(),
     SklearnFlavour(),
     OnnxFlavour(),
+    TorchFlavour(),
+    KerasFlavour(),
+    TensorflowFlavour(),
     FunctionFlavour(),
 )
 """In the order in which they are asked: boosting libraries make their classes estimators of scikit-learn, and most models can be

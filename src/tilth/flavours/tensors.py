@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tilth.flavours.frames import as_matrix, is_frame
 from tilth.flavours.port import Arrays, Outputs, Rows, UnusableExample
-from tilth.wire.signature import Column, ColumnType, Signature, Tensor, TensorType
+from tilth.wire.signature import Column, ColumnType, Signature, Tensor, TensorType, Unseen
 
 MOST_COLUMNS = 2000
 MOST_OUTPUT_COLUMNS = 100
@@ -108,6 +108,12 @@ def encode_example(example: Any, signature: Signature) -> Rows | Arrays:
     if matrix.shape[1] != len(signature.inputs):
         raise UnusableExample(f"these rows have {matrix.shape[1]} columns, the model takes {len(signature.inputs)}.")
     return matrix
+
+
+def refuse_vocabularies(categories: Mapping[str, Sequence[str]] | None, unseen: Mapping[str, Unseen] | None) -> None:
+    """Raises UnusableExample when any is given."""
+    if categories or unseen:
+        raise UnusableExample("a model of tensors has no vocabularies: leave out categories= and unseen=.")
 
 
 class TabularPredictor:
