@@ -40,7 +40,8 @@ class Settings:
     """home: the folder all of this is about.
 
     host, port: where API and pages answer; port 0 takes a free one. serve_port: predictions. serve_workers: model-server processes,
-    0 is one per core. control_processes: more than 1 needs PostgreSQL. database_url: `postgresql://...`, empty is SQLite in the home.
+    0 is one per core. memory_budget_mb: what lazy versions may take together in each of them, 0 is unbounded.
+    control_processes: more than 1 needs PostgreSQL. database_url: `postgresql://...`, empty is SQLite in the home.
     blobs_location: `s3://bucket/prefix`, empty is `blobs/` in the home. max_artifact_bytes: largest file of a run or model.
     signed_download_s: seconds for which addresses that the object store signs are good, 0 gives none out.
     grace_period_h: hours an unused blob is kept before it is collected, at least 1. heartbeat_timeout_s: silence after which a run is lost.
@@ -55,6 +56,7 @@ class Settings:
     port: int = 8700
     serve_port: int = 8701
     serve_workers: int = 0
+    memory_budget_mb: int = 0
     control_processes: int = 1
     database_url: str = field(default="", repr=False)
     database_url_file: str = ""
@@ -120,6 +122,7 @@ def check(settings: Settings) -> Settings:
     if settings.port == settings.serve_port != 0:
         raise InvalidSettings(f"port and serve_port are both {settings.port}; pages and predictions need one each")
     _bounded("serve_workers", settings.serve_workers, 0, MAX_PROCESSES)
+    _bounded("memory_budget_mb", settings.memory_budget_mb, 0, 100_000_000)
     _bounded("control_processes", settings.control_processes, 1, MAX_PROCESSES)
     _bounded("max_artifact_bytes", settings.max_artifact_bytes, 1, 1 << 50)
     _check_signed(settings)

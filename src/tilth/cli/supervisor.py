@@ -41,7 +41,8 @@ KEPT_FROM_WORKERS = (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run. home: an existing folder. controls, workers: numbers of processes, >= 1 and >= 0."""
+    """What to run. home: an existing folder. controls, workers: numbers of processes, >= 1 and >= 0. memory_budget_mb: of each worker,
+    for lazy versions."""
 
     home: Path
     host: str
@@ -51,6 +52,7 @@ class Plan:
     controls: int
     workers: int
     scheme: str = "http"
+    memory_budget_mb: int = 0
 
 
 class Supervisor:
@@ -227,6 +229,7 @@ def specs_of(plan: Plan, controls: Sequence[socket.socket], workers: Sequence[so
         specs.append(Spec(f"control-{number}" if number else "control", arguments, (taken.fileno(),)))
     for number, taken in enumerate(workers):
         arguments = [sys.executable, "-m", "tilth.plane", "--home", home, "--worker", f"w{number}", "--fd", str(taken.fileno())]
+        arguments += ["--memory-budget-mb", str(plan.memory_budget_mb)]
         specs.append(Spec(f"serve-w{number}", arguments, (taken.fileno(),), {**ONE_THREAD, **dict.fromkeys(KEPT_FROM_WORKERS)}))
     if workers:
         # What the model servers log is shipped beside them, without the secrets that users' code must not see either.
@@ -264,6 +267,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--serve-port", type=int, required=True)
     parser.add_argument("--controls", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--memory-budget-mb", type=int, default=0)
     parser.add_argument("--scheme", default="http")
     parser.add_argument("--lock-fd", type=int, help="a lock on the home, held as long as this process lives")
     given = vars(parser.parse_args(arguments))

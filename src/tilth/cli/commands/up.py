@@ -95,6 +95,7 @@ def _supervisor_options(settings: Settings, lock: int) -> list[str]:
         "--serve-port": settings.serve_port,
         "--controls": settings.control_processes,
         "--workers": settings.serve_workers or min(cores(), MOST_WORKERS),
+        "--memory-budget-mb": settings.memory_budget_mb,
         "--scheme": settings.scheme,
         "--lock-fd": lock,
     }
