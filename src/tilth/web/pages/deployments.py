@@ -25,6 +25,7 @@ from tilth.guard import Access, AccessTo, Permission, get, post
 from tilth.web import charts
 from tilth.web.commands import shown_command
 from tilth.web.formatting import of_total
+from tilth.web.pages.deployment_tabs import deployment_tabs
 from tilth.web.pages.frame import PAGE_ROWS, Asked, back, curl, may, project_url, read_form, read_offset, shell, with_query
 from tilth.web.render import page
 from tilth.wire.plane import LATENCY_BOUNDS_US, WorkerStatus
@@ -83,6 +84,7 @@ async def deployment_page(request: Asked, access: AccessTo[None], name: FromPath
         "deployment.html",
         await shell(request, access, "deployments", [("Deployments", project_url(project.name, "deployments")), (name, "")]),
         base=project_url(project.name, "deployments", name),
+        tabs=deployment_tabs(access, name, "state"),
         model_url=project_url(project.name, "models", found.model),
         d=found,
         generations=detail.generations,

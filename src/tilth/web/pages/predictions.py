@@ -19,6 +19,7 @@ from tilth.domains.serving.queries.labels import label_history
 from tilth.domains.serving.types import Deployment
 from tilth.guard import Access, AccessTo, Permission, get
 from tilth.web.commands import shown_command
+from tilth.web.pages.deployment_tabs import deployment_tabs
 from tilth.web.pages.frame import Asked, curl, may, project_url, read_whole, shell, with_query
 from tilth.web.render import page
 from tilth.wire.labels import LabelVersion
@@ -61,6 +62,7 @@ async def predictions_page(request: Asked, access: AccessTo[None], name: FromPat
         "predictions.html",
         await shell(request, access, "deployments", _crumbs(project, name, ("Predictions", ""))),
         base=base,
+        tabs=deployment_tabs(access, name, "predictions"),
         deployment_url=project_url(project, "deployments", name),
         model_base=project_url(project, "models"),
         d=found,
@@ -92,6 +94,7 @@ async def prediction_page(
         "prediction.html",
         await shell(request, access, "deployments", _crumbs(project, name, ("Predictions", base), (prediction_id[:12], ""))),
         base=base,
+        tabs=deployment_tabs(access, name, "predictions"),
         deployment_url=project_url(project, "deployments", name),
         model_base=project_url(project, "models"),
         runs_url=project_url(project, "runs"),

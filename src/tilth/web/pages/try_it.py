@@ -21,6 +21,7 @@ from tilth.domains.serving.rules import trial as rules
 from tilth.domains.serving.rules.trial import UnreadableField
 from tilth.guard import Access, AccessTo, Permission, get, post
 from tilth.web.commands import shown_command
+from tilth.web.pages.deployment_tabs import deployment_tabs
 from tilth.web.pages.deployments import surroundings
 from tilth.web.pages.frame import Asked, Form, may, project_url, read_form, shell
 from tilth.web.render import page
@@ -124,6 +125,8 @@ def _fields(question: Question, form: Form) -> list[Field]:
 
 def _field(column: Column, id_: str, value: str) -> Field:
     hint = {"double": "number", "long": "whole number", "boolean": "true or false", "string": "text"}[column.type]
+    if column.categories:
+        hint = f"one of {len(column.categories)}"
     if column.nullable:
         hint += ", may be empty"
     choices: Sequence[str] = ("true", "false") if column.type == "boolean" else column.categories or ()
@@ -168,6 +171,7 @@ async def _shown(request: Asked, access: Access[Any], question: Question, form: 
             [("Deployments", project_url(project.name, "deployments")), (found.name, base), ("Try it", "")],
         ),
         base=base,
+        tabs=deployment_tabs(access, found.name, "try"),
         d=found,
         model_url=project_url(project.name, "models", found.model),
         fields=_fields(question, form),

@@ -52,6 +52,8 @@ class TrialDesk:
         self._serve_url = serve_url
         self._sealer = sealer
         self._clock = clock
+        # One for all: making a client costs more than a prediction.
+        self._client = httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False)
 
     def tokens(self, project_ids: Collection[str]) -> tuple[PlaneToken, ...]:
         """What the model servers must accept: today's token, and tomorrow's, so that midnight finds it known everywhere."""
@@ -73,8 +75,8 @@ class TrialDesk:
         }
         begun = monotonic()
         try:
-            async with asyncio.timeout(TIMEOUT_S), httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False) as client:
-                answer = await client.post(address, content=body, headers=headers)
+            async with asyncio.timeout(TIMEOUT_S):
+                answer = await self._client.post(address, content=body, headers=headers)
         except (httpx.HTTPError, TimeoutError) as error:
             raise ModelServerAway(
                 f"the model server at {self._serve_url} gave no answer ({str(error) or type(error).__name__}); "
