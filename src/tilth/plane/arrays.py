@@ -141,7 +141,7 @@ class TensorEncoder:
             return value
         if isinstance(value, list) and value and isinstance(value[0], dict):
             table = table_of(given)
-            return dict(zip(names, self.picker.columns(table), strict=True))
+            return dict(zip(names, map(list, self.picker.columns(table)), strict=True))
         if len(names) > 1:
             raise InvalidBody(f'this model takes {listed(names)}; name them: {{"inputs": {{{names[0]!r}: ...}}}}')
         return {names[0]: value}

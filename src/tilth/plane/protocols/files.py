@@ -66,9 +66,12 @@ def read_parquet(body: bytes) -> Table:
             raise InvalidTable(
                 f"the Parquet file has {len(body)} bytes and says {cells} cells; send the rows in several requests"
             )
-        names = [field.name for field in file.schema_arrow]
+        names = file.schema_arrow.names
         # Texts as dictionaries: a long one that stands in each row is then held once.
-        file = parquet.ParquetFile(arrow.BufferReader(body), read_dictionary=names)
+        texts = [
+            field.name for field in file.schema_arrow if arrow.types.is_string(field.type) or arrow.types.is_binary(field.type)
+        ]
+        file = parquet.ParquetFile(arrow.BufferReader(body), read_dictionary=texts)
         table = file.read(use_threads=False)
         return Table(columns={name: _values(column) for name, column in zip(names, table.columns, strict=True)})
     except (arrow.ArrowException, OSError, ValueError) as error:
