@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -36,9 +37,18 @@ class InvalidRows(Invalid):
     """Rows that no request can be made of."""
 
 
-def deploy(model: str, name: str | None = None, *, wait: bool = True, timeout_s: float = 120.0, note: str = "") -> DeploymentView:
+def deploy(
+    model: str,
+    name: str | None = None,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    wait: bool = True,
+    timeout_s: float = 120.0,
+    note: str = "",
+) -> DeploymentView:
     """Serves `model` (`flight-delay@champion` follows the alias, `flight-delay/3` is pinned) as deployment `name`, by default its own.
 
+    settings: those to change, such as {"process": True, "memory_mb": 2000}; the others stay as they are.
     wait: until every model server serves it. Raises DeploymentFailed, DeploymentNotLive, and what the server refuses.
     """
     target = connection()
@@ -47,7 +57,9 @@ def deploy(model: str, name: str | None = None, *, wait: bool = True, timeout_s:
         raise UnknownReference(model)
     called = check_slug(name or _slug(reference.model), "deployment")
     path = f"{target.api}/deployments/{called}"
-    body = Deploy(model=reference.model, version=reference.version, alias=reference.alias, note=note)
+    body = Deploy(
+        model=reference.model, version=reference.version, alias=reference.alias, settings=dict(settings or {}), note=note
+    )
     view = target.http.call("PUT", path, DeploymentView, body=body)
     return _until_live(target, path, view, timeout_s) if wait else view
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -52,13 +52,14 @@ class DeploymentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 class Deploy(msgspec.Struct, forbid_unknown_fields=True):
     """What the deployment shall serve: a version, or an alias that it follows from now on; neither means the newest version.
 
-    settings left out stay as they are. cancel_rollout: end one that is under way, which would otherwise be in the way (409).
+    settings: those to change, by the names of DeploymentSettings; what is left out stays as it is. cancel_rollout: end one that is
+    under way, which would otherwise be in the way (409).
     """
 
     model: str
     version: int | None = None
     alias: str | None = None
-    settings: DeploymentSettings | None = None
+    settings: dict[str, Any] | None = None
     note: str = ""
     cancel_rollout: bool = False
 

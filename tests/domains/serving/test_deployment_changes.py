@@ -14,6 +14,7 @@ from tilth.domains.models import actions as models
 from tilth.domains.models import queries as model_queries
 from tilth.domains.models.types import AliasMoved, UnknownAlias, UnknownModel, UnknownVersion, VersionInUse
 from tilth.domains.serving import actions, queries
+from tilth.domains.serving.rules.settings import InvalidDeploymentSettings
 from tilth.domains.serving.types import NothingToRollBack, NotServable, TwoTargets, UnknownDeployment, UnknownGeneration
 from tilth.wire.serving import DeploymentSettings
 
@@ -90,9 +91,33 @@ def test_deploying_what_is_deployed_makes_no_generation(bench: Any) -> None:
     bench.version("m", "a")
     bench.do(actions.deploy, "d", model="m", version=1)
     assert bench.do(actions.deploy, "d", model="m", version=1).generation == 1
+    assert bench.do(actions.deploy, "d", model="m", version=1, settings={"max_body_bytes": 20_000_000}).generation == 2
     bigger = DeploymentSettings(max_body_bytes=20_000_000)
-    assert bench.do(actions.deploy, "d", model="m", version=1, settings=bigger).generation == 2
     assert bench.do(actions.deploy, "d", model="m", version=1).settings == bigger
+
+
+def test_settings_that_are_left_out_stay_as_they_are(bench: Any) -> None:
+    bench.version("m", "a")
+    bench.do(actions.deploy, "d", model="m", settings={"log_sync": "each"})
+    made = bench.do(actions.deploy, "d", model="m", settings={"process": True, "max_processes": 4})
+    assert made.settings == DeploymentSettings(log_sync="each", process=True, max_processes=4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"proces": True}, "no setting 'proces'; did you mean 'process'"),
+        ({"memory_mb": -1}, r"memory_mb"),
+        ({"load": "sometimes"}, r"load"),
+        ({"min_processes": 3}, "min_processes is 3, above max_processes, which is 1"),
+        ({"python": "python3"}, "absolute path"),
+        ({"python": "/usr/bin/python3", "environment": "model"}, "choose one"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused_with_what_would(bench: Any, changes: dict[str, Any], why: str) -> None:
+    bench.version("m", "a")
+    with pytest.raises(InvalidDeploymentSettings, match=why):
+        bench.do(actions.deploy, "d", model="m", settings=changes)
 
 
 def test_a_rollback_serves_the_version_before_and_pins_it(bench: Any) -> None:

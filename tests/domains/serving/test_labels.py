@@ -21,7 +21,6 @@ from tilth.domains.serving.queries import labels
 from tilth.domains.serving.tables import label_correction
 from tilth.domains.serving.types.labels import InvalidLabel, SeveralRows
 from tilth.wire.labels import key_of
-from tilth.wire.serving import DeploymentSettings
 
 BEN = Actor(id="ben", name="Ben", kind="user", via="token:t2")
 
@@ -80,9 +79,7 @@ def test_a_request_of_several_rows_is_labelled_row_by_row(place: Place) -> None:
 
 
 def declare(place: Place, window_s: int = 3600) -> None:
-    place.do(
-        actions.deploy, "d", model="m", settings=DeploymentSettings(label_key=("customer", "month"), label_window_s=window_s)
-    )
+    place.do(actions.deploy, "d", model="m", settings={"label_key": ["customer", "month"], "label_window_s": window_s})
 
 
 @pytest.mark.parametrize("label_first", [True, False])

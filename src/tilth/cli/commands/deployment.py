@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import click
@@ -33,24 +34,35 @@ class NotLive(Unavailable):
 Examples:
   tilth deploy flight-delay@champion --wait
   tilth deploy flight-delay/3 --name flight-delay-canary
+  tilth deploy flight-delay/3 --set process=true --set memory_mb=2000
 """
 )
 @click.argument("reference")
 @click.option("--name", help="Name of the deployment (default: that of the model).")
 @click.option("--wait", is_flag=True, help="Wait until every model server serves it.")
 @click.option("--timeout-s", type=click.FloatRange(1, 3600), default=120, show_default=True, help="How long to wait.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting, such as load=lazy; others stay.")
 @cancel_option
 @shared()
-def deploy(caller: Caller, reference: str, name: str | None, wait: bool, timeout_s: float, cancel_rollout: bool) -> None:
+def deploy(
+    caller: Caller,
+    reference: str,
+    name: str | None,
+    wait: bool,
+    timeout_s: float,
+    settings: tuple[str, ...],
+    cancel_rollout: bool,
+) -> None:
     """Put the model version REFERENCE (`flight-delay@champion`, `flight-delay/3`) behind a prediction address.
 
     A deployment of that name changes over without a failed request; one of an alias follows it when it moves.
     """
     named = parse_reference(reference)
     name = name or named.model
+    body = {**named.to_target(), "cancel_rollout": cancel_rollout, "settings": dict(map(_setting, settings))}
     with Api(caller.target()) as api:
         path = api.in_project("deployments", name)
-        state: dict[str, Any] = api.call("PUT", path, {**named.to_target(), "cancel_rollout": cancel_rollout})
+        state: dict[str, Any] = api.call("PUT", path, body)
         if wait:
             state = _wait_live(api, f"{path}/wait", name, state["generation"], timeout_s, quiet=caller.as_json)
     verb = "is live" if wait else "was accepted and is live in a moment"
@@ -171,6 +183,17 @@ def delete_deployment(caller: Caller, name: str) -> None:
     with Api(caller.target()) as api:
         api.call("DELETE", api.in_project("deployments", name))
     caller.done(f"deleted deployment {name}", {"deleted": name})
+
+
+def _setting(given: str) -> tuple[str, Any]:
+    """The value as JSON where it is some, else as text: `true`, `3`, `["customer"]`, `lazy`."""
+    key, equals, value = given.partition("=")
+    if not key or not equals:
+        raise click.BadParameter(f"{given!r} is not KEY=VALUE", param_hint="--set")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value
 
 
 def _wait_live(api: Api, path: str, name: str, generation: int, timeout_s: float, *, quiet: bool) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from tilth.backends.sql import Tx, outbox
 from tilth.core.actors import Actor
@@ -17,6 +18,7 @@ from tilth.domains.serving.actions.generations import Change, Form, again, apply
 from tilth.domains.serving.actions.rollout_steps import make_way
 from tilth.domains.serving.queries import deployments as queries
 from tilth.domains.serving.rules import splits
+from tilth.domains.serving.rules.settings import changed
 from tilth.domains.serving.types import (
     PLANE_TOPIC,
     Deployment,
@@ -37,14 +39,15 @@ def deploy(
     model: str,
     version: int | None = None,
     alias: str | None = None,
-    settings: DeploymentSettings | None = None,
+    settings: Mapping[str, Any] | None = None,
     note: str = "",
     cancel_rollout: bool = False,
 ) -> Deployment:
     """Lets the deployment serve a version (pinned) or what an alias names (followed); neither means the newest version, pinned.
 
-    Makes the deployment if there is none of that name. Deploying what is deployed changes nothing. settings None: as before.
-    Raises UnknownModel, UnknownVersion, UnknownAlias, NotServable, TwoTargets, InvalidName, and RolloutUnderWay unless `cancel_rollout`.
+    Makes the deployment if there is none of that name. Deploying what is deployed changes nothing. settings: those to change, as in JSON.
+    Raises InvalidDeploymentSettings, UnknownModel, UnknownVersion, UnknownAlias, NotServable, TwoTargets, InvalidName, and
+    RolloutUnderWay unless `cancel_rollout`.
     """
     check_slug(name, "deployment")
     if version is not None and alias is not None:
@@ -55,8 +58,8 @@ def deploy(
     followed = alias if alias is not None and _is_set(tx, project_id, target, alias) else None
     change = Change(actor, "deploy", checked_note(note))
     existing = queries.deployment_or_none(tx, project_id, name, lock=True)
-    kept = settings or (existing.settings if existing is not None else DeploymentSettings())
-    form = Form(target.model_id, target.model, (route,), followed, kept)
+    before = existing.settings if existing is not None else DeploymentSettings()
+    form = Form(target.model_id, target.model, (route,), followed, changed(before, settings or {}))
     if existing is None:
         return create(tx, change, project_id, name, form)
     make_way(tx, actor, existing, cancel=cancel_rollout, why=f"version {target.version} was deployed")
