@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
+
+import msgspec
 
 from tilth.core.clock import Millis
 from tilth.core.errors import Denied, Invalid, NotFound, Unauthenticated, Unavailable
@@ -67,8 +68,7 @@ class InvalidHeader(Invalid):
     """A header that this server reads has a value that it cannot be."""
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(msgspec.Struct, frozen=True):
     """A prediction request that may go on and send its body.
 
     version: the one that the address names, None if the routes decide. coding: what the body is packed in; answer_coding: what the
@@ -91,8 +91,7 @@ class Admission:
         return self.served.spec.max_body_bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Inquiry:
+class Inquiry(msgspec.Struct, frozen=True):
     """A question that is no prediction and whose body matters."""
 
     codec: Codec
@@ -217,15 +216,16 @@ def _admission(found: Target, place: Place, headers: Headers) -> Admission:
     content_type = headers.get(b"content-type", b"")
     codec.check(content_type)
     request_id = headers.get(b"x-request-id", b"")
+    accepted = headers.get(b"accept-encoding", b"") if codec.compresses else b""
     if request_id and not _REQUEST_ID.fullmatch(request_id):
         raise InvalidHeader("x-request-id must be 1 to 200 printable ASCII characters without spaces")
     return Admission(
         served,
         codec,
         found.version,
-        Content(content_type.decode("latin-1"), _header_bytes(headers.get(b"inference-header-content-length"))),
+        _content(content_type, headers.get(b"inference-header-content-length")),
         _coding(headers.get(b"content-encoding")),
-        _CODINGS.get(headers.get(b"accept-encoding", b"")) if codec.compresses else None,
+        _CODINGS.get(accepted),
         request_id.decode("ascii"),
         headers.get(b"x-route-key", b"")[:1000],
         _timeout_s(headers.get(b"x-timeout-ms")),
@@ -242,9 +242,16 @@ def _coding(value: bytes | None) -> Coding | None:
     return coding
 
 
-def _header_bytes(value: bytes | None) -> int | None:
-    if value is None:
-        return None
+_PLAIN_JSON = Content()
+
+
+def _content(content_type: bytes, header_length: bytes | None) -> Content:
+    if header_length is None:
+        return _PLAIN_JSON if content_type == b"application/json" else Content(content_type.decode("latin-1"))
+    return Content(content_type.decode("latin-1"), _header_bytes(header_length))
+
+
+def _header_bytes(value: bytes) -> int:
     if not value.isdigit() or len(value) > 10:
         raise InvalidHeader(f"inference-header-content-length must be a number of bytes, not {value[:20].decode('latin-1')!r}")
     return int(value)

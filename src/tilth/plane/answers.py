@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import msgspec
 
 from tilth.core.errors import (
@@ -62,8 +60,7 @@ class ModelFailed(TilthError):
     """The model raised, or gave something that fits no answer, on this request."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """Status, body and headers beyond content-type and content-length."""
 
     status: int

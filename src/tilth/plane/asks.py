@@ -95,13 +95,16 @@ class Ask:
     def decode(self) -> None:
         """Raises a kind of Invalid."""
         slip, version = self.slip, self.version
-        self.unpack(slip.max_body_bytes)
+        if slip.coding is not None:
+            self.unpack(slip.max_body_bytes)
         asked = slip.codec.read(self.body, slip.content, version.signature)
         self.wish = asked.wish
-        self.request_id = slip.request_id or asked.id[:MAX_REQUEST_ID]
+        if asked.id and not slip.request_id:
+            self.request_id = asked.id[:MAX_REQUEST_ID]
         self.inputs = inputs = version.encoder.encode(asked.given)
         self.rows = count_of(inputs)
-        self.group = (self.version, likeness_of(inputs))
+        if version.named:
+            self.group = (version, likeness_of(inputs))
 
     def answer_with(self, results: Results) -> None:
         """Makes the answer. Raises what the model's own odd values raise, and Invalid for a wish that cannot be fulfilled."""

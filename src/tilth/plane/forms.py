@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -22,16 +21,14 @@ class WrongWidth(Invalid):
     """A row or column has another number of values than the rest needs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(msgspec.Struct, frozen=True):
     """Which form a body holds, and its content as JSON has it."""
 
     name: str
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(msgspec.Struct, frozen=True):
     """Either columns by name, all of one length, or rows: all lists (with the names of their places, if given) or all objects."""
 
     rows: Sequence[Any] = ()

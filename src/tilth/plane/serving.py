@@ -36,6 +36,7 @@ class LoadedVersion:
         "key",
         "lane",
         "model",
+        "named",
         "outputs",
         "platform",
         "resident",
@@ -62,8 +63,8 @@ class LoadedVersion:
         self.signature = document.signature
         self.encoder = encoder_of(document.signature)
         self.outputs = outputs_of(document.signature)
-        named = isinstance(predictor, ArrayPredictor)
-        if named != document.signature.named:
+        self.named = isinstance(predictor, ArrayPredictor)
+        if self.named != document.signature.named:
             wanted = ("one table of numbers", "arrays by name")[document.signature.named]
             raise UnsuitableSignature(f"the signature says that the model takes {wanted}, and it does not: log it again")
         self._run = _run_of(predictor)

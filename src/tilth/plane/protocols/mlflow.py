@@ -24,6 +24,8 @@ class MlflowScoring:
     compresses = False
 
     def check(self, content_type: bytes) -> None:
+        if content_type == b"application/json":
+            return
         if not _JSON.fullmatch(content_type) and not _CSV.fullmatch(content_type) and not _PARQUET.fullmatch(content_type):
             shown = content_type[:80].decode("latin-1") or "none"
             raise UnsupportedMediaType(
@@ -31,7 +33,7 @@ class MlflowScoring:
             )
 
     def heavy(self, content_type: str) -> bool:
-        return _PARQUET.fullmatch(content_type.encode("latin-1")) is not None
+        return content_type != "application/json" and _PARQUET.fullmatch(content_type.encode("latin-1")) is not None
 
     def read(self, body: bytes, content: Content, signature: Signature) -> Asked:
         if content.type == "application/json":

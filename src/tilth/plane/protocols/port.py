@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
+
+import msgspec
 
 from tilth.core.errors import TilthError
 from tilth.plane.answers import Answer, HeaderPairs
@@ -20,15 +21,14 @@ Given = Form | Table | Tensors
 """What a request gave, before the signature says what it means."""
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(msgspec.Struct, frozen=True):
     """What the head says of the body. header_bytes: of the JSON before binary tensors; None if the head does not say."""
 
     type: str = "application/json"
     header_bytes: int | None = None
 
 
-class Asked(NamedTuple):
+class Asked(msgspec.Struct, frozen=True):
     """wish: how the answer shall look, known to the codec alone. id: the caller's own, empty if there is none."""
 
     given: Given
@@ -36,7 +36,7 @@ class Asked(NamedTuple):
     id: str = ""
 
 
-class Answered(NamedTuple):
+class Answered(msgspec.Struct, frozen=True):
     """What the codec writes down. wish: that of the request."""
 
     prediction_id: str
@@ -47,7 +47,7 @@ class Answered(NamedTuple):
     wish: Any
 
 
-class Written(NamedTuple):
+class Written(msgspec.Struct, frozen=True):
     """header_bytes: of the JSON before binary tensors, 0 without any."""
 
     body: bytes
