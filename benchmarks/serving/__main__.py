@@ -153,7 +153,7 @@ def _log_cost(ours: dict[str, Asked], passes: int, seconds: float) -> list[Figur
             "/s",
             median(seen[COMPILED].per_s[load]),
             None,
-            "ours with log_sample = 0",
+            "ours, of which 1 in 10,000 is logged",
             median(seen[UNLOGGED].per_s[load]),
             True,
             times=LOG_SHARE,

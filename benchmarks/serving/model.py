@@ -40,7 +40,7 @@ def main() -> int:
     for name, compiled in ((FRAMEWORK, False), (COMPILED, True)):
         tilth.log_model(model, name=name, example=data.data[:5], compile=compiled)
         tilth.deploy(f"{name}/1", name=name)
-    tilth.deploy(f"{COMPILED}/1", name=UNLOGGED, settings={"log_sample": 0})
+    tilth.deploy(f"{COMPILED}/1", name=UNLOGGED, settings={"log_sample": 1})
     shutil.copytree(tilth.load_model(f"{FRAMEWORK}/1").folder, given.out / MODEL_FOLDER)
     return 0
 
