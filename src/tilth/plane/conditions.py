@@ -14,7 +14,7 @@ def condition_of(version: LoadedVersion) -> VersionStatus:
     if resident is not None and not resident.there:
         condition = "unloaded"
     elif lane.stuck:
-        condition, error = "stuck", "a prediction does not end; others are refused until it does"
+        condition, error = "stuck", "a prediction does not end, and others are refused until it does"
     elif pool is not None and not pool.size:
         condition = "restarting"
     return VersionStatus(

@@ -105,7 +105,8 @@ class LatencyView(msgspec.Struct, frozen=True):
 
 
 class WorkerView(msgspec.Struct, frozen=True):
-    """generation: the one that this worker serves (0: none). condition and error: of the wanted generation."""
+    """generation: the one that this worker serves (0: none). condition and error: of the wanted generation. notes: what is out of the
+    ordinary with its versions: one that is stuck, unloaded, or whose processes were started again."""
 
     worker: str
     generation: int
@@ -115,6 +116,7 @@ class WorkerView(msgspec.Struct, frozen=True):
     requests: int
     errors: int
     log_failures: int
+    notes: str = ""
 
 
 class StatusView(msgspec.Struct, frozen=True):

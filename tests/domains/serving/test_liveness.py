@@ -57,6 +57,22 @@ def test_requests_and_errors_add_up_over_workers() -> None:
     assert (status.requests, status.errors) == (7, 1)
 
 
+def test_what_is_out_of_the_ordinary_with_a_version_is_noted() -> None:
+    versions = (
+        VersionStatus("m/1", "ready", restarts=2, error="held 400 MB, above its memory_mb of 350"),
+        VersionStatus("m/2", "unloaded"),
+        VersionStatus("m/3", "stuck", error="a prediction does not end"),
+        VersionStatus("m/4", "ready"),
+    )
+    (view,) = status_of("d", 1, [worker("w0", acknowledged=1, versions=versions)]).workers
+    assert view.condition == "live"
+    assert view.notes.split("; ") == [
+        "m/1 was started again 2 times, the last process held 400 MB, above its memory_mb of 350",
+        "m/2 is unloaded until its next request",
+        "m/3 is stuck: a prediction does not end",
+    ]
+
+
 def test_no_requests_have_no_percentiles() -> None:
     assert percentile_ms([0] * 10, 0.5) is None
     assert status_of("d", 1, [worker("w0", acknowledged=1)]).latency.p99_ms is None

@@ -66,7 +66,7 @@ class Launch:
     def environment(self) -> Mapping[str, str]:
         kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         threads = {f"{library}_NUM_THREADS": str(self.threads) for library in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")}
-        return {**kept, **threads, "TILTH_THREADS": str(self.threads), "PYTHONUNBUFFERED": "1"}
+        return {**kept, **threads, "PYTHONUNBUFFERED": "1"}
 
 
 def resident_bytes(process: str) -> int:
@@ -114,7 +114,7 @@ class ModelProcess:
 
     def load(self) -> None:
         """Raises ModelProcessFailed with what loading raised."""
-        detail = {"folder": str(self.launch.folder), "memory_mb": self.launch.memory_mb}
+        detail = {"folder": str(self.launch.folder), "memory_mb": self.launch.memory_mb, "threads": self.launch.threads}
         try:
             answer = self._exchange(Frame("load", detail=detail), LOAD_TIMEOUT_S)
         except ModelRaised as error:

@@ -73,7 +73,7 @@ def _loaded(detail: dict[str, Any]) -> Predictor | ArrayPredictor:
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     document = msgspec.json.decode((folder / DOCUMENT_NAME).read_bytes(), type=ModelDocument)
     predictor = load_predictor(folder, document)
-    hold_to(int(os.environ["TILTH_THREADS"]))
+    hold_to(int(detail["threads"]))
     return predictor
 
 

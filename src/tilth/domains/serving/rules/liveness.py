@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from tilth.wire.plane import LATENCY_BOUNDS_US, LEASE_MS, DeploymentStatus, WorkerStatus
+from tilth.wire.plane import LATENCY_BOUNDS_US, LEASE_MS, DeploymentStatus, VersionStatus, WorkerStatus
 from tilth.wire.serving import DeploymentState, LatencyView, StatusView, WorkerView
 
 
@@ -50,6 +50,7 @@ def _worker_view(worker: WorkerStatus, status: DeploymentStatus | None, generati
         requests=status.requests,
         errors=status.errors,
         log_failures=status.log_failures,
+        notes="; ".join(filter(None, map(_note, status.versions))),
     )
 
 
@@ -59,6 +60,17 @@ def _condition(status: DeploymentStatus, generation: int) -> DeploymentState:
     if status.failed_generation >= generation:
         return "failed"
     return "loading" if any(version.condition == "loading" for version in status.versions) else "pending"
+
+
+def _note(version: VersionStatus) -> str:
+    restarts = f"started again {version.restarts} times, the last process {version.error}" if version.restarts else ""
+    match version.condition:
+        case "stuck" | "restarting":
+            return f"{version.key} is {version.condition}: {restarts or version.error}"
+        case "unloaded":
+            return f"{version.key} is unloaded until its next request"
+        case _:
+            return f"{version.key} was {restarts}" if restarts else ""
 
 
 def _error(status: DeploymentStatus) -> str:
