@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tilth.sdk.evaluating import Evaluation, evaluate
     from tilth.sdk.listing import history, runs
     from tilth.sdk.models import LoggedModel, load_model, log_model, set_alias
+    from tilth.sdk.predictions import predictions
     from tilth.sdk.rollouts import Rollout, rollout
     from tilth.sdk.serving import deploy, predict
     from tilth.sdk.sweeps import SweepResult, Trial, TrialStopped, sweep
@@ -59,6 +60,7 @@ _PLACES = {
     "tilth.sdk.comparing": ("compare",),
     "tilth.sdk.listing": ("history", "runs"),
     "tilth.sdk.models": ("LoggedModel", "load_model", "log_model", "set_alias"),
+    "tilth.sdk.predictions": ("predictions",),
     "tilth.sdk.rollouts": ("Rollout", "rollout"),
     "tilth.sdk.serving": ("deploy", "predict"),
     "tilth.sdk.sweeps": ("SweepResult", "Trial", "TrialStopped", "sweep"),
@@ -94,6 +96,7 @@ __all__ = [
     "note",
     "params",
     "predict",
+    "predictions",
     "rollout",
     "run",
     "runs",

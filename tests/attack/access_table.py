@@ -33,6 +33,7 @@ GET    /api/v1/p/{project:str}/deployments/{name:str}/labels/{prediction_id:str}
 GET    /api/v1/p/{project:str}/deployments/{name:str}/predictions                     developer   read
 GET    /api/v1/p/{project:str}/deployments/{name:str}/predictions/files               developer   read
 GET    /api/v1/p/{project:str}/deployments/{name:str}/predictions/files/{file_id:str} developer   read
+GET    /api/v1/p/{project:str}/deployments/{name:str}/predictions/labels              developer   read
 GET    /api/v1/p/{project:str}/deployments/{name:str}/predictions/{prediction_id:str} developer   read
 POST   /api/v1/p/{project:str}/deployments/{name:str}/predictions/flush               developer   read
 PUT    /api/v1/p/{project:str}/deployments/{name:str}/predictions/policy              maintainer  write
@@ -204,6 +205,10 @@ GET    /p/{project:str}/deployments/{name:str}                                  
 POST   /p/{project:str}/deployments/{name:str}/delete                                 maintainer  write
 GET    /p/{project:str}/deployments/{name:str}/predictions                            developer   read
 GET    /p/{project:str}/deployments/{name:str}/predictions/{prediction_id:str}        developer   read
+GET    /p/{project:str}/deployments/{name:str}/rollouts                               viewer      read
+POST   /p/{project:str}/deployments/{name:str}/rollouts                               maintainer  write
+GET    /p/{project:str}/deployments/{name:str}/rollouts/{rollout:str}                 viewer      read
+POST   /p/{project:str}/deployments/{name:str}/rollouts/{rollout:str}/{verb:str}      maintainer  write
 POST   /p/{project:str}/deployments/{name:str}/rollback                               maintainer  write
 GET    /p/{project:str}/deployments/{name:str}/try                                    viewer      read
 POST   /p/{project:str}/deployments/{name:str}/try                                    viewer      predict

@@ -27,6 +27,7 @@ COMMANDS: dict[str, Entry] = {
     "deploy": Entry("deployment", "deploy", "Put a model version behind a prediction address."),
     "predict": Entry("predict", "predict", "Send rows to a deployment and print its predictions."),
     "score": Entry("score", "score", "Score files of rows with a model version, into files."),
+    "predictions": Entry("predictions", "predictions", "Kept predictions: list, show, export, flush, policy."),
     "logs": Entry("logs", "logs", "Show what the processes of `tilth up` wrote."),
     "run": Entry("run", "run", "Runs: list, show, compare, watch, archive, delete, tag, move."),
     "retention": Entry("retention", "retention", "Retention rules: what a project lets go by itself."),

@@ -74,6 +74,16 @@ class PredictionFilePage(msgspec.Struct, frozen=True):
     next_page_token: str
 
 
+class LabelledRows(msgspec.Struct, frozen=True):
+    """Rows of predictions that have a label, as columns of equal length, oldest first. next_page_token empty: no more."""
+
+    prediction_ids: list[str]
+    rows: list[int]
+    labels: list[float]
+    label_at: list[int]
+    next_page_token: str
+
+
 class PredictionPolicy(msgspec.Struct, forbid_unknown_fields=True):
     """What of a deployment's predictions is kept from now on; what is left out stays as it is. redact: the whole table of fields."""
 

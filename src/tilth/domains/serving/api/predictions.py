@@ -9,7 +9,7 @@ from typing import Any
 from litestar import Request, Response
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from tilth.backends.sql import Tx
+from tilth.backends.sql import Row, Tx
 from tilth.core.clock import Millis, monotonic
 from tilth.core.hashing import FileEntry
 from tilth.core.ids import Digest
@@ -27,6 +27,7 @@ from tilth.guard import Access, AccessTo, Permission, get, post, put
 from tilth.guard.files import UNCOMPRESSED, download
 from tilth.wire.prediction_tables import (
     Flushed,
+    LabelledRows,
     PredictionDetail,
     PredictionFilePage,
     PredictionFileView,
@@ -42,6 +43,7 @@ NEVER = 1 << 53
 MAX_WAIT_S = 30.0
 LOOK_EVERY_S = 0.2
 _TOKEN = re.compile(r"(\d{1,16})-([0-9a-f]{32})", re.ASCII)
+_ROW_TOKEN = re.compile(r"(\d{1,16})-([0-9a-f]{32})-(\d{1,10})", re.ASCII)
 
 Asked = Request[Any, Any, Any]
 
@@ -91,6 +93,33 @@ async def list_files(
     page = await access.read(read)
     token = f"{page[-1].last}-{page[-1].id}" if len(page) == limit else ""
     return PredictionFilePage([_file_view(file) for file in page], token)
+
+
+@get(ONE + "/labels", permission=Permission.PREDICTION_READ)
+async def list_labels(
+    access: AccessTo[None],
+    name: FromPath[str],
+    since: FromQuery[int] = 0,
+    until: FromQuery[int] = NEVER,
+    page_token: FromQuery[str] = "",
+) -> LabelledRows:
+    """Which predictions of [since, until) in ms have which label, oldest first, at most 10,000 a page: to be joined with the files."""
+    first, last = _bounds(since, until)
+    after = _after(page_token)
+
+    def read(tx: Tx) -> list[Row]:
+        found = queries.deployment_by_name(tx, access.project.id, name)
+        return files.labelled_rows(tx, access.project.id, found.id, since=first, until=last, after=after)
+
+    page = await access.read(read)
+    token = f"{page[-1].at}-{page[-1].prediction_id}-{page[-1].row}" if len(page) == files.MAX_LABELS else ""
+    return LabelledRows(
+        [row.prediction_id for row in page],
+        [row.row for row in page],
+        [row.label for row in page],
+        [row.label_at for row in page],
+        token,
+    )
 
 
 @get(ONE + "/files/{file_id:str}", permission=Permission.PREDICTION_READ, opt=UNCOMPRESSED)
@@ -159,6 +188,13 @@ def _before(token: str) -> tuple[int, str] | None:
     return (int(match[1]), match[2]) if match else None
 
 
+def _after(token: str) -> tuple[int, str, int] | None:
+    match = _ROW_TOKEN.fullmatch(token)
+    if token and match is None:
+        raise BadPredictionQuestion("page_token is none that this list gave; leave it out to begin anew")
+    return (int(match[1]), match[2], int(match[3])) if match else None
+
+
 def _file_view(file: PredictionFile) -> PredictionFileView:
     return PredictionFileView(
         id=file.id,
@@ -174,4 +210,4 @@ def _file_view(file: PredictionFile) -> PredictionFileView:
     )
 
 
-routes = [list_predictions, list_files, read_file, read_prediction, flush, set_policy]
+routes = [list_predictions, list_files, list_labels, read_file, read_prediction, flush, set_policy]

@@ -13,11 +13,12 @@ from tilth.domains.identity import queries as identity
 from tilth.domains.models import queries as models
 from tilth.domains.models.types import UnknownModel, UnknownVersion
 from tilth.domains.serving.queries.deployments import deployment_of
-from tilth.domains.serving.tables import deployment, prediction_file, prediction_segment
+from tilth.domains.serving.tables import deployment, prediction_file, prediction_segment, scored_prediction
 from tilth.domains.serving.types import Deployment
 from tilth.domains.serving.types.predictions import PredictionFile, UnknownShippedVersion
 
 MAX_FILES = 1000
+MAX_LABELS = 10_000
 _IDS_AT_ONCE = 500
 
 
@@ -82,6 +83,28 @@ def file_by_id(tx: Tx, project_id: str, deployment_id: str, file_id: str) -> Pre
         )
     )
     return file_of(row) if row else None
+
+
+def labelled_rows(
+    tx: Tx, project_id: str, deployment_id: str, *, since: Millis, until: Millis, after: tuple[int, str, int] | None = None
+) -> list[Row]:
+    """Rows answered in [since, until) whose label is known: at, prediction_id, row, label, label_at; oldest first, at most 10,000.
+
+    after: (at, prediction_id, row) of the last one of the page before.
+    """
+    conditions = [
+        scored_prediction.c.project_id == project_id,
+        scored_prediction.c.deployment_id == deployment_id,
+        scored_prediction.c.at >= since,
+        scored_prediction.c.at < until,
+        scored_prediction.c.label.is_not(None),
+    ]
+    place = (scored_prediction.c.at, scored_prediction.c.prediction_id, scored_prediction.c.row)
+    if after is not None:
+        at, id_, row = after
+        conditions.append(or_(place[0] > at, and_(place[0] == at, or_(place[1] > id_, and_(place[1] == id_, place[2] > row)))))
+    values = (*place, scored_prediction.c.label, scored_prediction.c.label_at)
+    return tx.all(select(*values).where(*conditions).order_by(*place).limit(MAX_LABELS))
 
 
 def prediction_counts(tx: Tx, project_id: str, deployment_id: str, *, since: Millis, until: Millis) -> tuple[int, int, int]:
