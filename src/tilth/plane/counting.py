@@ -5,7 +5,6 @@ One row costs a bisection and a few increments; a batch is counted by NumPy.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import isfinite
 from typing import cast
 
@@ -48,13 +47,13 @@ class VersionCounts:
         """Counts the scores of answered rows, see wire.scores. Arrays by name count by the first that holds one number for each row,
         or else by the first that holds several."""
         self.rows += rows
-        table = _deciding(outputs) if isinstance(outputs, Mapping) else outputs
         if not rows:
             return
+        table = outputs if isinstance(outputs, np.ndarray) else _deciding(outputs)
         if table is None:
             self.missing_scores += rows
             return
-        if table.ndim == 1 and rows == 1:
+        if rows == 1 and table.ndim == 1:
             score = float(table[0])
             if isfinite(score):
                 bucket = score_bucket(score)
