@@ -16,7 +16,6 @@ from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
 from tilth.domains.serving.rules.ab_statistics import (
     LEAST_UNITS,
-    Sample,
     always_valid,
     interval_of_means,
     interval_of_shares,
@@ -27,17 +26,18 @@ from tilth.domains.serving.rules.ab_statistics import (
     units_for_shares,
 )
 from tilth.domains.serving.rules.distributions import chi_square_tail, normal_quantile, t_quantile
+from tilth.domains.serving.types.ab_tests import Sample
 
 Floats = NDArray[np.float64]
 
 
 def sample(values: Floats) -> Sample:
     binary = bool(np.isin(values, (0.0, 1.0)).all())
-    return Sample(len(values), float(values.sum()), float((values**2).sum()), binary)
+    return Sample(len(values), float(values.mean()), float(((values - values.mean()) ** 2).sum()), binary)
 
 
 def share(hits: int, units: int) -> Sample:
-    return Sample(units, hits, hits, True)
+    return Sample(units, hits / units, hits * (1 - hits / units), True)
 
 
 @given(st.floats(1e-6, 1 - 1e-6), st.floats(1, 1e9))
@@ -109,7 +109,7 @@ def test_nothing_is_no_mismatch() -> None:
 
 
 samples = st.builds(
-    lambda units, mean, deviation: Sample(units, units * mean, units * (mean * mean + deviation * deviation), False),
+    lambda units, mean, deviation: Sample(units, mean, units * deviation * deviation, False),
     st.integers(LEAST_UNITS, 10**6),
     st.floats(-100, 100),
     st.floats(0.1, 100),
@@ -147,11 +147,15 @@ def test_an_interval_that_holds_at_every_look_is_wider_than_the_one_of_a_single_
 def test_nothing_is_said_before_there_are_enough_units_or_without_variance() -> None:
     few, many = share(3, LEAST_UNITS - 1), share(50, 200)
     assert always_valid(few, many, alpha=0.05, effect=0.01) is None
-    still = Sample(500, 1500, 4500, False)
+    still = Sample(500, 3.0, 0.0, False)
     assert always_valid(still, still, alpha=0.05, effect=0.01) is None
 
 
 LOOKS = range(LEAST_UNITS, 10_001, LEAST_UNITS)
+
+
+def upto(units: int, total: float, squares: float, binary: bool) -> Sample:
+    return Sample(units, total / units, squares - total * total / units, binary)
 
 
 def ever_found(draws: Floats, others: Floats, effect: float) -> tuple[float, float]:
@@ -163,7 +167,7 @@ def ever_found(draws: Floats, others: Floats, effect: float) -> tuple[float, flo
     for treatment, control in zip(draws, others, strict=True):
         binary = bool(np.isin(treatment, (0.0, 1.0)).all())
         sums = [(np.cumsum(arm), np.cumsum(arm**2)) for arm in (treatment, control)]
-        both = [[Sample(n, total[n - 1], squares[n - 1], binary) for n in LOOKS] for total, squares in sums]
+        both = [[upto(n, float(total[n - 1]), float(squares[n - 1]), binary) for n in LOOKS] for total, squares in sums]
         pairs = list(zip(*both, strict=True))
         sequential += any((v := always_valid(t, c, alpha=0.05, effect=effect)) is not None and v.p < 0.05 for t, c in pairs)
         once += any(p_once(t, c) < 0.05 for t, c in pairs)
@@ -190,3 +194,13 @@ def test_a_difference_that_matters_is_found() -> None:
     control = rng.binomial(1, 0.30, (100, 10_000)).astype(np.float64)
     sequential, _ = ever_found(treatment, control, 0.04)
     assert sequential > 0.95
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30), st.integers(0, 30), st.sampled_from([0.0, 1e9]))
+def test_two_parts_of_a_sample_add_up_to_the_whole(values: list[float], cut: int, far: float) -> None:
+    whole = np.array(values) + far
+    parts = [part for part in (whole[:cut], whole[cut:]) if len(part)]
+    added = sum((sample(part) for part in parts), Sample(0, 0.0, 0.0, True))
+    assert added.units == len(whole)
+    assert added.mean == pytest.approx(whole.mean())
+    assert added.deviations == pytest.approx(((whole - whole.mean()) ** 2).sum(), rel=1e-6, abs=1e-2)

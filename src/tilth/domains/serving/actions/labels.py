@@ -15,7 +15,7 @@ from tilth.core.ids import ProjectId, new_id
 from tilth.domains.audit.actions import record
 from tilth.domains.models import queries as models
 from tilth.domains.serving.actions.generations import Change, Form, again, apply, checked_note
-from tilth.domains.serving.queries import deployments, labels
+from tilth.domains.serving.queries import ab_tests, deployments, labels
 from tilth.domains.serving.queries import label_statements as statements
 from tilth.domains.serving.rules.labels import LabelReader, classes_of, without_repeats
 from tilth.domains.serving.types import Deployment
@@ -103,11 +103,10 @@ def declare_label_key(
     return apply(tx, Change(actor, "settings", checked_note(words)), found, form)
 
 
-def keep_scores(tx: Tx, deployment_id: str, block: ScoredRows, *, whole: bool = False) -> int:
+def keep_scores(tx: Tx, deployment_id: str, block: ScoredRows) -> int:
     """Keeps what labels are joined to, and joins what waits. A row that is known changes nothing. Returns how many were kept.
 
-    Of a deployment without labels only so many rows a day are kept, unless `whole`: an A/B test counts every one. Of one that is gone
-    none are.
+    Of a deployment that has neither labels nor an A/B test, only so many rows a day are kept; of one that is gone none are.
     """
     found = deployments.deployment_across_projects(tx, deployment_id, lock=True)
     if found is None:
@@ -115,7 +114,7 @@ def keep_scores(tx: Tx, deployment_id: str, block: ScoredRows, *, whole: bool = 
     project_id = ProjectId(found.project_id)
     waiting, by_key = labels.label_kinds(tx, project_id, found.id)
     rows = _scored_rows(found, block)
-    if rows and not whole and not (by_key or waiting or found.settings.label_key or labels.has_labels(tx, project_id, found.id)):
+    if rows and not (by_key or waiting or _measured(tx, found)):
         room = MOST_SCORES_A_DAY - labels.scored_on_day(tx, project_id, found.id, rows[0]["at"], MOST_SCORES_A_DAY)
         rows = rows[: max(room, 0)]
     kept = tx.many(statements.INSERT_SCORED, rows)
@@ -127,6 +126,13 @@ def keep_scores(tx: Tx, deployment_id: str, block: ScoredRows, *, whole: bool = 
     tx.many(statements.TAKE_LABEL_OF_KEY, keyed)
     tx.many(statements.TAKEN_OF_KEY, keyed)
     return kept
+
+
+def _measured(tx: Tx, found: Deployment) -> bool:
+    """Whether every row counts: labels come for it, or an A/B test counts its units."""
+    if found.settings.label_key or labels.has_labels(tx, found.project_id, found.id):
+        return True
+    return ab_tests.running_ab_test(tx, found.project_id, found.id) is not None
 
 
 def forget_old_labels(tx: Tx, project_id: ProjectId, deployment_id: str, before: int, most: int) -> int:

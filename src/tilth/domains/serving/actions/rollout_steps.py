@@ -13,6 +13,7 @@ from tilth.core.ids import ProjectId
 from tilth.domains.audit.actions import record
 from tilth.domains.models import actions as models
 from tilth.domains.models import queries as model_queries
+from tilth.domains.serving.actions import ab_tests
 from tilth.domains.serving.actions.following import catch_up
 from tilth.domains.serving.actions.generations import MAX_NOTE_CHARS, Change, Form, again, apply, route_to
 from tilth.domains.serving.queries import rollouts
@@ -47,7 +48,9 @@ class Said:
 
 
 def make_way(tx: Tx, actor: Actor, found: Deployment, *, cancel: bool, why: str) -> None:
-    """Before somebody changes the deployment by hand: raises RolloutUnderWay, or with `cancel` ends the rollout where it stands."""
+    """Before somebody changes the deployment by hand: raises RolloutUnderWay or AbTestUnderWay, or with `cancel` ends either where it
+    stands."""
+    ab_tests.make_way(tx, actor, found, end=cancel, why=why)
     going = rollouts.rollout_under_way(tx, found.project_id, found.id, lock=True)
     if going is None:
         return

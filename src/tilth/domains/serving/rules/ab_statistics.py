@@ -12,50 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tilth.domains.serving.rules.distributions import chi_square_tail, normal_quantile, normal_tail, t_quantile
+from tilth.domains.serving.types.ab_tests import Interval, Sample
 
 LEAST_UNITS = 100
 """Of each arm: with fewer, the variance of a difference is itself a guess, on which a verdict at every look must not stand."""
 MISMATCH_P = 0.001
 """Below it the split is not the one that was asked for. Source: Fabijan et al., Diagnosing Sample Ratio Mismatch (KDD 2019)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One value for each unit of an arm. total, squares: sums of the values and of their squares; binary: each value is 0 or 1."""
-
-    units: int
-    total: float
-    squares: float
-    binary: bool
-
-    @property
-    def mean(self) -> float:
-        return self.total / self.units if self.units else math.nan
-
-    @property
-    def variance(self) -> float:
-        """Of the values, unbiased; NaN for fewer than two units."""
-        if self.units < 2:
-            return math.nan
-        return max(0.0, (self.squares - self.total * self.total / self.units) / (self.units - 1))
-
-    def __add__(self, other: Sample) -> Sample:
-        return Sample(
-            self.units + other.units, self.total + other.total, self.squares + other.squares, self.binary and other.binary
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A difference and its bounds."""
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def excludes_zero(self) -> bool:
-        return self.low > 0 or self.high < 0
 
 
 def units_for_shares(baseline: float, effect: float, *, alpha: float, power: float, ratio: float = 1.0) -> int:
@@ -143,7 +105,7 @@ def _variance_of_difference(treatment: Sample, control: Sample) -> float:
         return treatment.variance / treatment.units + control.variance / control.units
     # One hit and one miss more in each arm: no arm is sure of itself before it has seen both.
     # Source: Agresti and Caffo, Simple and effective confidence intervals for proportions (2000).
-    shares = [((each.total + 1) / (each.units + 2), each.units + 2) for each in (treatment, control)]
+    shares = [((each.mean * each.units + 1) / (each.units + 2), each.units + 2) for each in (treatment, control)]
     return sum(share * (1 - share) / units for share, units in shares)
 
 

@@ -37,8 +37,10 @@ def t_quantile(share: float, degrees: float) -> float:
         return 0.0
     if share < 0.5:
         return -t_quantile(1 - share, degrees)
-    if degrees > 1e8:
-        return normal_quantile(share)
+    if degrees > 1e5:
+        # Cornish and Fisher's first correction: the next one is below 1e-10 here, and the fraction below loses digits.
+        z = normal_quantile(share)
+        return z + (z**3 + z) / (4 * degrees)
     low, high = 0.0, 1.0
     while _t_tail(high, degrees) > 1 - share:
         high *= 2

@@ -15,7 +15,7 @@ PLANE_TOPIC = "plane"
 WHOLE = 10_000
 """Weights of the routes of a deployment add up to this."""
 
-Cause = Literal["deploy", "alias", "rollback", "split", "rollout", "settings"]
+Cause = Literal["deploy", "alias", "rollback", "split", "rollout", "ab", "settings"]
 
 
 @dataclass(frozen=True, slots=True)
