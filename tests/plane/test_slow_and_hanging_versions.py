@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-
 from tests.plane.unruly_models import CRASH, HANG, LEAK, PID, RAISE, SLOW, Unruly
+
 from tilth.core.hashing import Manifest
 from tilth.flavours import save_model
 from tilth.wire.plane import ModelFile, PlaneDeployment, PlaneRoute, PlaneRuntime, PlaneVersion, VersionStatus
@@ -84,6 +84,9 @@ class Served:
         status = self.worker.status()
         return next(each.versions[0] for each in status.deployments if each.id == f"d-{deployment}")
 
+    def acknowledged(self) -> bool:
+        return all(each.acknowledged for each in self.worker.status().deployments)
+
     def until(self, deployment: str, condition: str) -> VersionStatus:
         end = time.monotonic() + PATIENCE_S
         while (status := self.status(deployment)).condition != condition:
@@ -142,6 +145,26 @@ def test_a_version_that_hangs_in_its_thread_is_refused_while_its_neighbours_and_
     assert "hangs" in served.ask("slow", 1.0).json()["message"]
     assert served.until("slow", "stuck").lane == "thread"
     assert served.value("quick", 4.0) == 4.0
+
+
+def test_a_hang_on_the_loop_ends_the_worker_and_the_next_one_lets_the_version_predict_beside_it(
+    home: Any, serve: Any, made: Any
+) -> None:
+    deployments = (made["quick"].deployed("quick", predict_timeout_s=0.5), made["other"].deployed("other"))
+    served = serve(*deployments)
+    assert served.status("quick").lane == "inline"
+    with pytest.raises(OSError, match=r".*"):
+        served.ask("quick", HANG)
+    assert served.worker.process.wait(PATIENCE_S) == 75
+    again = Served(home.start())
+    end = time.monotonic() + PATIENCE_S
+    while not (status := again.worker.status()) or status.pid != again.worker.process.pid or not again.acknowledged():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert (again.status("quick").lane, again.status("other").lane) == ("thread", "inline")
+    assert again.ask("quick", HANG).status == 504
+    assert again.value("other", 1.0) == 2.0
+    again.client.close()
 
 
 def test_a_caller_in_a_hurry_is_answered_at_his_own_deadline(serve: Any, made: Any) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Hashable, Sequence
+from typing import Protocol
 
 from tilth.core import clock
 from tilth.core.errors import Invalid, TilthError
@@ -15,7 +16,6 @@ from tilth.plane.admission import Admission, Headers, Inquiry, admit, codec_at
 from tilth.plane.answers import Answer, BodyTooLarge, HeaderPairs, QueueFull
 from tilth.plane.asks import BATCH_ROWS, Ask, Reply, late, predict_together
 from tilth.plane.lanes import Lanes
-from tilth.plane.prediction_log import PredictionLog
 from tilth.plane.serving import LoadedVersion
 from tilth.plane.state import EMPTY, ServingState
 from tilth.wire import predictions
@@ -26,13 +26,22 @@ MAX_LARGE_PENDING = 8
 """Large requests of one deployment at once; each may hold its body and some 10 times that in objects."""
 
 
+class Log(Protocol):
+    """Where predictions are kept before they are answered: see PredictionLog.write."""
+
+    def write(self, frames: Sequence[bytes], *, sync: bool = False) -> None: ...
+
+
 class Core:
     """Belongs to one event loop. `state` is replaced as a whole by the follower of the control process."""
 
-    def __init__(self, log: PredictionLog) -> None:
+    def __init__(self, log: Log) -> None:
         self.state: ServingState = EMPTY
         self.draining = False
         self.in_flight = 0
+        self.at_work: LoadedVersion | None = None
+        """Whose model has the loop just now, since `at_work_since` (core.clock.perf()); read by the watchdog's thread."""
+        self.at_work_since = 0.0
         self._log = log
         self._queue: list[Ask] = []
         self._scheduled = False
@@ -108,8 +117,11 @@ class Core:
             taken[ask.group] = rows
             batches.setdefault(ask.group, []).append(ask)
         done: list[Ask] = []
-        for asks in batches.values():
+        for (version, _), asks in batches.items():
+            self.at_work_since = clock.perf()
+            self.at_work = version
             predict_together(asks)
+            self.at_work = None
             done += asks
         self._settle(done)
         if self._queue:

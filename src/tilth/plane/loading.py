@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from typing import Protocol
 from weakref import WeakValueDictionary, finalize, ref
 
 import msgspec
@@ -20,6 +21,7 @@ from tilth.plane.cache import ArtifactDamaged, ModelCache
 from tilth.plane.engines import Engine, start_engine
 from tilth.plane.fetching import ModelSource
 from tilth.plane.forms import read_form
+from tilth.plane.hung import HungMarks
 from tilth.plane.inputs import Inputs, count_of, repeated
 from tilth.plane.lane import Lane
 from tilth.plane.latency import Tally
@@ -47,13 +49,23 @@ class VersionRefused(TilthError):
         self.key = key
 
 
+class Folders(Protocol):
+    """Where the folders of versions are found."""
+
+    def folder_of(self, version: PlaneVersion, source: ModelSource) -> Path: ...
+
+    def prune(self, wanted: Collection[str], now: clock.Millis) -> None: ...
+
+
 class Loader:
     """Keeps each version in memory once for each way of running it, for as long as some deployment serves it. Thread-safe."""
 
-    def __init__(self, home: Path, residence: Residence) -> None:
+    def __init__(self, home: Path, residence: Residence, folders: Folders | None = None) -> None:
+        """folders: where models stand; by default the cache of the home."""
         self._home = home
-        self._cache = ModelCache(home / CACHE_FOLDER)
+        self._cache: Folders = folders or ModelCache(home / CACHE_FOLDER)
         self._residence = residence
+        self._hung = HungMarks(home)
         self._loaded: WeakValueDictionary[tuple[str, str, PlaneRuntime], LoadedVersion] = WeakValueDictionary()
         # Two deployments may want the same version at once, and then only one of them shall load it.
         self._guards = [threading.Lock() for _ in range(64)]
@@ -66,6 +78,7 @@ class Loader:
 
     def prune(self, wanted: Collection[str]) -> None:
         self._cache.prune(wanted, clock.now())
+        self._hung.prune(wanted)
 
     def _version(self, sealed: PlaneVersion, source: ModelSource, runtime: PlaneRuntime) -> LoadedVersion:
         identity = (sealed.key, sealed.manifest_digest, runtime)
@@ -89,6 +102,8 @@ class Loader:
         engine = start_engine(sealed.key, folder, document, runtime, self._home)
         try:
             loaded, fast = _warmed(sealed, document, runtime, engine, folder)
+            if loaded.digest in self._hung:
+                loaded.inline = fast = False
         except BaseException:
             engine.close()
             raise

@@ -13,11 +13,13 @@ from tilth.core import clock
 from tilth.plane.batching import Core
 from tilth.plane.follower import Follower
 from tilth.plane.http1 import Connection
+from tilth.plane.hung import HungMarks
 from tilth.plane.loading import Loader
 from tilth.plane.prediction_log import PredictionLog
 from tilth.plane.residence import Residence
 from tilth.plane.shipping.pace import Pace
 from tilth.plane.status import StatusReport
+from tilth.plane.watchdog import watch
 from tilth.wire.plane import PREDICTIONS_FOLDER
 
 DRAIN_S = 4.0
@@ -73,12 +75,13 @@ async def serve(worker: Worker) -> None:
         loop.create_task(_sweep(peers, log, Pace(worker.home))),
         loop.create_task(_unload_idle(residence)),
     ]
+    watch(core, HungMarks(worker.home))
     _tell_ready(worker.ready_fd)
     tasks.append(loop.create_task(_until(stopped)))
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     core.draining = True
     server.close()
-    await _drain(core, peers)
+    await drain(core, peers)
     for task in tasks:
         task.cancel()
     await asyncio.to_thread(log.close)
@@ -107,7 +110,7 @@ async def _unload_idle(residence: Residence) -> None:
         await asyncio.to_thread(residence.sweep, clock.monotonic())
 
 
-async def _drain(core: Core, peers: set[Connection]) -> None:
+async def drain(core: Core, peers: set[Connection]) -> None:
     end = clock.monotonic() + DRAIN_S
     await asyncio.sleep(GRACE_S)
     while clock.monotonic() < end:

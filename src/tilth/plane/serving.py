@@ -29,6 +29,7 @@ class LoadedVersion:
     __slots__ = (
         "__weakref__",
         "_run",
+        "digest",
         "encoder",
         "engine",
         "engine_header",
@@ -52,6 +53,7 @@ class LoadedVersion:
         lane: Lane[Any] | None = None,
     ) -> None:
         self.key = sealed.key
+        self.digest = sealed.manifest_digest
         self.model = sealed.model
         self.version = str(sealed.version)
         self.engine = predictor.engine

@@ -16,6 +16,7 @@ CACHE_FOLDER = "plane/cache"
 TOKEN_PATH = "plane/token"
 PREDICTIONS_FOLDER = "predictions"
 ENVIRONMENTS_FOLDER = "plane/environments"
+HUNG_FOLDER = "plane/hung"
 LEASE_MS = 10_000
 """A worker whose status is older than this does not count: neither as live nor as one that must acknowledge."""
 
