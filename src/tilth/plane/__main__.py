@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import logging
 import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import tilth.plane.one_thread  # noqa: F401 first, before numpy
+from tilth.plane.event_loop import new_event_loop
 from tilth.plane.parent import die_with_parent
 from tilth.plane.server import Worker, listen, serve
-
-new_event_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
-with contextlib.suppress(ImportError):  # uvloop is not built for every platform
-    from uvloop import new_event_loop
 
 
 def main() -> None:

@@ -107,6 +107,8 @@ def admit(
     if found is None and (answer := _health(state, method, target, draining)) is not None:
         return answer
     _refuse_other_sites(headers)
+    if found is None and not state.guarded:
+        raise UnknownAddress("nothing answers at this path; predictions are at POST /invocations and /v2/models/<name>/infer")
     if found is None or found.project_id:
         token = _token(state, headers, now)
         if found is None or found.project_id not in token.projects:

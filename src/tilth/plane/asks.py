@@ -110,7 +110,9 @@ class Ask:
         """Makes the answer. Raises what the model's own odd values raise, and Invalid for a wish that cannot be fulfilled."""
         self.results = results
         version, slip = self.version, self.slip
-        self.written = slip.codec.write(Answered(self.id, version.model, version.version, version.outputs, results, self.wish))
+        self.written = slip.codec.write(
+            Answered(self.id, self.served.spec.name, version.model, version.version, version.outputs, results, self.wish)
+        )
         if slip.answer_coding is not None:
             self.packed = deflate(self.written.body, slip.answer_coding)
 

@@ -12,7 +12,8 @@ from tilth.wire.plane import PlaneState, PlaneToken
 
 @dataclass(frozen=True, slots=True)
 class ServingState:
-    """targets: by request target as sent. tokens: by sha256 of the credential. known: a state was ever read."""
+    """targets: by request target as sent. tokens: by sha256 of the credential. known: a state was ever read. guarded: whether unknown
+    addresses are told only to who has a token."""
 
     sequence: int
     known: bool
@@ -20,6 +21,7 @@ class ServingState:
     targets: Mapping[bytes, Target]
     served: Mapping[str, ServedDeployment]
     tokens: Mapping[str, PlaneToken]
+    guarded: bool = True
 
     @property
     def settled(self) -> bool:

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from tilth import __version__
 from tilth.core.errors import Conflict, Invalid, Unavailable
+from tilth.core.version import VERSION
 from tilth.plane.answers import Answer, ok
 from tilth.plane.forms import InvalidBody
 from tilth.plane.protocols.datatypes import DATATYPES
@@ -70,7 +70,7 @@ def all_ready(places: Sequence[Place], body: bytes) -> Answer:
 
 
 def server(body: bytes) -> Answer:
-    return ok({"name": "tilth", "version": __version__, "extensions": EXTENSIONS})
+    return ok({"name": "tilth", "version": VERSION, "extensions": EXTENSIONS})
 
 
 def v2_model(place: Place, version: int | None, body: bytes) -> Answer:

@@ -37,9 +37,10 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 class Answered(msgspec.Struct, frozen=True):
-    """What the codec writes down. wish: that of the request."""
+    """What the codec writes down. deployment: what the protocols call a model; wish: that of the request."""
 
     prediction_id: str
+    deployment: str
     model: str
     version: str
     outputs: AnyOutputs

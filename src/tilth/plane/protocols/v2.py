@@ -101,7 +101,7 @@ class V2:
             tensors.append(tensor)
         header = msgspec.json.encode(
             {
-                "model_name": answered.model,
+                "model_name": answered.deployment,
                 "model_version": answered.version,
                 "id": wish.id or answered.prediction_id,
                 "parameters": {"prediction_id": answered.prediction_id},

@@ -1,0 +1,3 @@
+"""Which Tilth this is."""
+
+VERSION = "0.1.0"
