@@ -25,6 +25,12 @@ GET    /api/v1/p/{project:str}/deployments                                      
 DELETE /api/v1/p/{project:str}/deployments/{name:str}                                 maintainer  write
 GET    /api/v1/p/{project:str}/deployments/{name:str}                                 viewer      read
 PUT    /api/v1/p/{project:str}/deployments/{name:str}                                 maintainer  write
+GET    /api/v1/p/{project:str}/deployments/{name:str}/ab                              viewer      read
+POST   /api/v1/p/{project:str}/deployments/{name:str}/ab                              maintainer  write
+GET    /api/v1/p/{project:str}/deployments/{name:str}/ab/{number:int}                 viewer      read
+POST   /api/v1/p/{project:str}/deployments/{name:str}/ab/{number:int}/conclude        maintainer  write
+POST   /api/v1/p/{project:str}/deployments/{name:str}/ab/{number:int}/start           maintainer  write
+POST   /api/v1/p/{project:str}/deployments/{name:str}/ab/{number:int}/stop            maintainer  write
 POST   /api/v1/p/{project:str}/deployments/{name:str}/labels                          developer   write
 GET    /api/v1/p/{project:str}/deployments/{name:str}/labels/coverage                 viewer      read
 PUT    /api/v1/p/{project:str}/deployments/{name:str}/labels/key                      maintainer  write
@@ -46,6 +52,10 @@ POST   /api/v1/p/{project:str}/deployments/{name:str}/rollouts/{rollout:str}/pro
 POST   /api/v1/p/{project:str}/deployments/{name:str}/rollouts/{rollout:str}/resume   maintainer  write
 POST   /api/v1/p/{project:str}/deployments/{name:str}/rollouts/{rollout:str}/rollback maintainer  write
 PUT    /api/v1/p/{project:str}/deployments/{name:str}/split                           maintainer  write
+GET    /api/v1/p/{project:str}/deployments/{name:str}/shadows                         viewer      read
+PUT    /api/v1/p/{project:str}/deployments/{name:str}/shadows/{version:int}           maintainer  write
+DELETE /api/v1/p/{project:str}/deployments/{name:str}/shadows/{version:int}           maintainer  write
+GET    /api/v1/p/{project:str}/deployments/{name:str}/shadows/{version:int}/report    viewer      read
 GET    /api/v1/p/{project:str}/deployments/{name:str}/wait                            viewer      read
 GET    /api/v1/p/{project:str}/experiments                                            viewer      read
 POST   /api/v1/p/{project:str}/experiments                                            developer   write
@@ -156,6 +166,7 @@ GET    /api/v1/p/{project:str}/trash                                            
 POST   /api/v1/p/{project:str}/trash/empty                                            maintainer  write
 GET    /api/v1/plane/deployments/{deployment_id:str}/versions                         plane       plane
 GET    /api/v1/plane/models/{logged_model_id:str}/files/{path:path}                   plane       plane
+GET    /api/v1/plane/shadows                                                          plane       plane
 PUT    /api/v1/plane/predictions/bytes/{digest:str}                                   plane       plane
 GET    /api/v1/plane/predictions/compaction                                           plane       plane
 POST   /api/v1/plane/predictions/compacted                                            plane       plane

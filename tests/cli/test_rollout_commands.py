@@ -5,19 +5,18 @@ from __future__ import annotations
 import click
 import pytest
 
-from tilth.cli.rollout_plan import guardrails_of, seconds_of, steps_of
+from tilth.cli.rollout_plan import guardrails_of
+from tilth.wire.rollout_text import UnreadableSteps, seconds_of, span_text, steps_of
+from tilth.wire.rollouts import StepPlan
 
 
 def test_steps_say_percents_and_how_long_each_one_lasts() -> None:
-    assert steps_of("5:10m,25%,100:1.5h", "30s") == [
-        {"percent": 5, "bake_s": 600},
-        {"percent": 25, "bake_s": 30},
-        {"percent": 100, "bake_s": 5400},
-    ]
+    assert steps_of("5:10m,25%,100:1.5h", "30s") == (StepPlan(5, 600), StepPlan(25, 30), StepPlan(100, 5400))
 
 
 def test_spans_are_seconds_unless_they_say_otherwise() -> None:
     assert [seconds_of(text) for text in ("90", "90s", "2m", "1h", "1d", "0")] == [90, 90, 120, 3600, 86400, 0]
+    assert [span_text(seconds) for seconds in (90, 120, 3600, 86400, 0)] == ["90 s", "2 min", "1 h", "1 d", "0 s"]
 
 
 def test_guardrails_are_limits_or_off() -> None:
@@ -31,12 +30,12 @@ def test_guardrails_are_limits_or_off() -> None:
 
 
 @pytest.mark.parametrize("wrong", ["5;10", "five", "5:10x", ""])
-def test_steps_that_cannot_be_read_are_wrong_usage(wrong: str) -> None:
-    with pytest.raises(click.UsageError, match="write"):
+def test_steps_that_cannot_be_read_are_refused(wrong: str) -> None:
+    with pytest.raises(UnreadableSteps, match="write"):
         steps_of(wrong, "10m")
 
 
 @pytest.mark.parametrize("wrong", ["max_p99_ms", "max_p99_ms=fast", "="])
 def test_guardrails_that_cannot_be_read_are_wrong_usage(wrong: str) -> None:
-    with pytest.raises(click.UsageError, match="max_error_rate=0.02"):
+    with pytest.raises(click.UsageError, match=r"max_error_rate=0\.02"):
         guardrails_of([wrong], [], 200)

@@ -65,7 +65,7 @@ def test_a_step_waits_for_the_model_servers_for_requests_and_for_its_time(m: Rol
         m.judge(tally(2, 200), tally(1), after_ms=50_000).code,
     ]
     assert codes == ["live", "requests", "bake", "bake"]
-    assert m.detail().rollout.reason == "bakes 60 s at 5 %, 8 s left"
+    assert m.detail().rollout.reason == "bakes 1 min at 5 %, 8 s left"
     assert isinstance(m.judge(tally(2, 200), tally(1), after_ms=8_000), Advance)
     # The first standing is what a rollout begins with; a reason that stays is stored once.
     assert m.kinds() == ["start", "hold", "hold", "advance"]
@@ -89,7 +89,7 @@ def test_scores_that_moved_away_roll_back(m: Rollouts) -> None:
     m.start(2)
     verdict = m.judge(tally(2, 500, scores=ALWAYS_THE_SAME), tally(1, 5000))
     assert isinstance(verdict, RollBack)
-    assert "away from the champion's (limit 0.25)" in verdict.reason
+    assert "(PSI) away from the champion's, limit 0.25" in verdict.reason
     bins = m.detail().verdicts[0].evidence.bins
     assert sum(each.candidate for each in bins) == pytest.approx(1)
     assert sum(each.champion for each in bins) == pytest.approx(1)

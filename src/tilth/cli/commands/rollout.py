@@ -7,13 +7,14 @@ import time
 from typing import Any
 
 import click
+import msgspec
 from rich.console import Console
 from rich.live import Live
 
 from tilth.cli.caller import Caller, cell, shared
 from tilth.cli.client import Api
 from tilth.cli.references import parse_reference
-from tilth.cli.rollout_plan import guardrails_of, steps_of
+from tilth.cli.rollout_plan import guardrails_of
 from tilth.cli.rollout_rows import (
     FINDING_COLUMNS,
     STEP_COLUMNS,
@@ -25,6 +26,7 @@ from tilth.cli.rollout_rows import (
     verdict_rows,
 )
 from tilth.core.clock import monotonic
+from tilth.wire.rollout_text import steps_of
 
 DEFAULT_STEPS = "1,5,20,50,100"
 LATEST = "latest"
@@ -81,7 +83,7 @@ def start(
     name = name or named.model
     body = {
         **named.to_target(),
-        "steps": steps_of(steps, bake),
+        "steps": msgspec.to_builtins(steps_of(steps, bake)),
         "min_requests": min_requests,
         "guardrails": guardrails_of(limits, labels, min_labels),
         "promote_alias": promote_alias,

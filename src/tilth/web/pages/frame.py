@@ -32,6 +32,7 @@ DONE = {
     "alias": "The alias is set.",
     "sent": "On its way. Reload in a moment to see what came of it.",
     "stopping": "Stopping. The program that runs it obeys within seconds.",
+    "rolling": "The rollout began. The first verdict comes within seconds.",
     "deploying": "Deploying. The model servers acknowledge the new generation below.",
 }
 """What a form may say on the page that follows. Only these words travel in the address, so a link cannot put words in Tilth's mouth."""

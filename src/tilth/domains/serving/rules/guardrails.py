@@ -110,7 +110,7 @@ def _score_psi(
         mute = not ours and not theirs and min(candidate.rows, champion.rows) >= LEAST_SCORES
         return Finding(name, "idle" if mute else "waiting", "psi", "no scores to compare" if mute else least, None, limit)
     value, noise = population_stability(bins), chance(len(bins), ours, theirs)
-    words = f"score distribution {value:.3f} away from the champion's (limit {limit:g})"
+    words = f"the scores lie {value:.3f} (PSI) away from the champion's, limit {limit:g}"
     if value > limit and value <= noise:
         words += f"; chance alone reaches {noise:.2f} with so few scores"
     return Finding(name, _state(beyond=value > limit, sure=value > noise), "psi", words, value, limit)

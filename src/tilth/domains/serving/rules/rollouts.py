@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tilth.core.clock import Millis
 from tilth.domains.serving.types import WHOLE, InvalidPlan, Plan
+from tilth.wire.rollout_text import span_text
 from tilth.wire.rollouts import Evidence, Finding, StepPlan
 
 MOST_WORDS = 400
@@ -105,7 +106,7 @@ def _names(findings: Sequence[Finding]) -> str:
 def _baking(step: StepPlan, evidence: Evidence, now: Millis) -> Hold | None:
     assert evidence.live_since is not None
     left_s = step.bake_s - (now - evidence.live_since) / 1000
-    return Hold("bake", f"bakes {step.bake_s:g} s at {step.percent:g} %, {left_s:.0f} s left") if left_s > 0 else None
+    return Hold("bake", f"bakes {span_text(step.bake_s)} at {step.percent:g} %, {left_s:.0f} s left") if left_s > 0 else None
 
 
 def _cut(words: str) -> str:
