@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
-import tilth
 from tilth.core.errors import Invalid, Unavailable
 from tilth.wire.plane import ENVIRONMENTS_FOLDER, PlaneRuntime
 
@@ -24,6 +23,8 @@ REQUIREMENTS = "requirements.txt"
 BUILD_TIMEOUT_S = 900.0
 PROBE_TIMEOUT_S = 60.0
 _MARKER = ".complete"
+_PACKAGE = Path(__file__).resolve().parents[2]
+"""The folder of `tilth` itself."""
 _OURS = ("msgspec", "numpy", "PyYAML")
 """What the process of a model needs beside the model's own requirements, in the versions that run here."""
 _PROBE = (
@@ -55,7 +56,7 @@ def code_folder(home: Path) -> Path:
     """A folder that holds `tilth` and nothing else, so that another environment can import it and none of its neighbours here."""
     place = home / ENVIRONMENTS_FOLDER / "code"
     place.mkdir(parents=True, exist_ok=True)
-    link, target = place / "tilth", Path(tilth.__file__).resolve().parent
+    link, target = place / "tilth", _PACKAGE
     if not link.is_symlink() or link.readlink() != target:
         fresh = place / f".tilth-{os.getpid()}"
         fresh.symlink_to(target)

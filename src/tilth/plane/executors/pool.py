@@ -73,10 +73,13 @@ class ProcessPool:
         """Processes that answer."""
         return len(self._all) - self._starting
 
-    def memory_bytes(self) -> int:
+    def processes(self) -> list[ModelProcess]:
+        """Those that run or start."""
         with self._changed:
-            processes = list(self._all)
-        return sum(process.memory_bytes() for process in processes)
+            return list(self._all)
+
+    def memory_bytes(self) -> int:
+        return sum(process.memory_bytes() for process in self.processes())
 
     def predict(self, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
         """Raises ModelRaised, ModelHung, ModelProcessDied, NoProcess."""
