@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tilth.flavours import frames, tabular
-from tilth.flavours.port import UnusableExample
-from tilth.wire.models import ModelDocument, PredictMethod
+from tilth.flavours.port import Rows, UnusableExample
+from tilth.wire.models import Link, ModelDocument, PredictMethod
 from tilth.wire.signature import Column, Signature, Unseen
 
 
@@ -60,3 +60,15 @@ def check_categories(example: Any, trained: Sequence[Sequence[Any]]) -> dict[str
             "give some rows of the DataFrame that the model was fitted on."
         )
     return {name: [str(value) for value in values] for name, values in zip(names, trained, strict=True)}
+
+
+class NativeReasons:
+    """Contributions that the library computes. answer: shape (rows, inputs + 1) or (rows, outputs, inputs + 1), the base last."""
+
+    def __init__(self, answer: Callable[[Any], NDArray[Any]], link: Link, inputs: int) -> None:
+        self._answer, self.link, self._inputs = answer, link, inputs
+
+    def contributions(self, rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        answer = np.asarray(self._answer(rows), dtype=np.float64).reshape(len(rows), -1, self._inputs + 1)
+        base = answer[0, :, -1] if len(answer) else np.zeros(answer.shape[1])
+        return answer[:, :, :-1], base

@@ -13,8 +13,8 @@ from tilth.flavours import boosters, frames, tabular
 from tilth.flavours.estimators import innermost
 from tilth.flavours.mlflow_folder import write_companions
 from tilth.flavours.optional import imported, is_of
-from tilth.flavours.port import EngineUnusable, Rows
-from tilth.wire.models import ModelDocument, PredictMethod
+from tilth.flavours.port import CannotExplain, EngineUnusable, Rows
+from tilth.wire.models import Link, ModelDocument, PredictMethod
 from tilth.wire.signature import Signature, Unseen
 
 MODEL_PATH = "model.cb"
@@ -114,6 +114,19 @@ class _CatboostRun(tabular.TableRun):
         build = _Table(document.signature, document.detail["kinds"], categorical).build if categorical else None
         ask = boosters.deciding(_asking(model), document)
         super().__init__("catboost", ask, build, tabular.labels_of(document.signature.outputs))
+        self._model, self._build_table, self._categorical = model, build, categorical
+        self._link, self._inputs = _link(model, document), len(document.signature.inputs)
+
+    def explainer(self) -> boosters.NativeReasons:
+        catboost, model, build, categorical = imported("catboost", PACKAGE), self._model, self._build_table, self._categorical
+        if self._link is None:
+            raise CannotExplain("contributions under this loss function are not known to add up to the answer")
+
+        def answer(rows: Rows) -> Any:
+            pool = catboost.Pool(build(rows) if build else rows, cat_features=categorical or None)
+            return model.get_feature_importance(pool, type="ShapValues", thread_count=1)
+
+        return boosters.NativeReasons(answer, self._link, self._inputs)
 
 
 class _Table:
@@ -135,6 +148,13 @@ class _Table:
         for at in self._whole:
             table[:, at] = [int(value) for value in rows[:, at]]
         return table
+
+
+def _link(model: Any, document: ModelDocument) -> Link | None:
+    if document.method == "predict_proba":
+        return "logistic" if len(document.signature.outputs) == 1 else "softmax"
+    loss = str(model.get_all_params().get("loss_function", "")).partition(":")[0]
+    return "log" if loss in ("Poisson", "Tweedie") else "identity" if loss in ("RMSE", "MAE", "Quantile", "Huber") else None
 
 
 def _asking(model: Any) -> tabular.Ask:

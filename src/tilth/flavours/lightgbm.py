@@ -12,12 +12,23 @@ from tilth.flavours import boosters, frames, tabular
 from tilth.flavours.estimators import innermost
 from tilth.flavours.mlflow_folder import write_companions
 from tilth.flavours.optional import imported, is_of
-from tilth.flavours.port import EngineUnusable, Rows
-from tilth.wire.models import ModelDocument, PredictMethod
+from tilth.flavours.port import CannotExplain, EngineUnusable, Rows
+from tilth.wire.models import Link, ModelDocument, PredictMethod
 from tilth.wire.signature import Signature, Unseen
 
 MODEL_PATH = "model.lgb"
 PACKAGE = "lightgbm"
+_LINKS: dict[str, Link] = {
+    "binary": "logistic",
+    "multiclass": "softmax",
+    "poisson": "log",
+    "gamma": "log",
+    "tweedie": "log",
+    "regression": "identity",
+    "regression_l1": "identity",
+    "huber": "identity",
+    "quantile": "identity",
+}
 
 
 class LightgbmFlavour:
@@ -111,6 +122,14 @@ class _LightgbmRun(tabular.TableRun):
     def __init__(self, booster: Any, document: ModelDocument) -> None:
         ask = boosters.deciding(_asking(booster), document)
         super().__init__("lightgbm", ask, labels=tabular.labels_of(document.signature.outputs))
+        self._booster, self._inputs = booster, len(document.signature.inputs)
+
+    def explainer(self) -> boosters.NativeReasons:
+        booster = self._booster
+        link = _LINKS.get(_objective(booster).split(" ")[0])
+        if link is None:
+            raise CannotExplain(f"contributions under the objective {_objective(booster)} are not known to add up to the answer")
+        return boosters.NativeReasons(lambda rows: booster.predict(rows, pred_contrib=True, num_threads=1), link, self._inputs)
 
 
 def booster_of(model: Any) -> Any:
@@ -126,8 +145,7 @@ def _classes(model: Any) -> Sequence[Any]:
     """Empty for regressions. A bare booster of a probability numbers them."""
     if booster_of(model) is not model:
         return tabular.classes_of(model, "predict")
-    lines = model.model_to_string(num_iteration=1).splitlines()
-    objective = next((line.removeprefix("objective=") for line in lines if line.startswith("objective=")), "")
+    objective = _objective(model)
     match objective.split(" ")[0]:
         case "binary":
             return range(2)
@@ -135,3 +153,9 @@ def _classes(model: Any) -> Sequence[Any]:
             return range(int(next(part for part in objective.split(" ") if part.startswith("num_class:")).partition(":")[2]))
         case _:
             return ()
+
+
+def _objective(booster: Any) -> str:
+    """As the model's file has it, with its parameters: `binary sigmoid:1`."""
+    lines = booster.model_to_string(num_iteration=1).splitlines()
+    return next((line.removeprefix("objective=") for line in lines if line.startswith("objective=")), "")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tilth.core.errors import Invalid
-from tilth.wire.models import ModelDocument, PredictMethod
+from tilth.wire.models import Link, ModelDocument, PredictMethod
 from tilth.wire.signature import Signature, Unseen
 
 Rows = NDArray[np.float64]
@@ -42,6 +42,10 @@ class EngineUnusable(Invalid):
     """A compiled form cannot be loaded on this machine. Raised by: Compiler.load."""
 
 
+class CannotExplain(Invalid):
+    """Nothing is known that tells what each input of this model added to its answer. Raised by: explainers."""
+
+
 class Predictor(Protocol):
     """A loaded model. Thread-safe for concurrent `predict`."""
 
@@ -57,6 +61,28 @@ class ArrayPredictor(Protocol):
     engine: str
 
     def predict_arrays(self, arrays: Arrays) -> Arrays: ...
+
+
+class Explainer(Protocol):
+    """Tells what each input added to an answer. Thread-safe."""
+
+    @property
+    def link(self) -> Link:
+        """The scale on which contributions add up to the answer."""
+        ...
+
+    def contributions(self, rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Shape (rows, outputs, inputs), and the base (outputs,): base and contributions of a row add up to its answer."""
+        ...
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """A loaded model of a framework that computes contributions by itself."""
+
+    def explainer(self) -> Explainer:
+        """Raises CannotExplain."""
+        ...
 
 
 class Flavour(Protocol):

@@ -1,7 +1,8 @@
 """Tree ensembles without their framework: treelite's general tree inference, some 30 us for a row. treelite is imported late.
 
-Exact where the framework is exact, with two differences that are mended here: forests, classic gradient boosting and XGBoost compare in
-float32 (so rows are rounded first), and treelite does not know scikit-learn's rule that an unknown category is a missing value.
+Exact where the framework is exact, with three differences that are mended here: forests, classic gradient boosting and XGBoost compare in
+float32 (so rows are rounded first), LightGBM takes what is nearly zero for zero, and treelite does not know scikit-learn's rule that
+an unknown category is a missing value.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from tilth.flavours import treelite_boosters
 from tilth.flavours.estimators import innermost
 from tilth.flavours.port import CannotCompile, Compiled, EngineUnusable, Outputs, Predictor, Rows
+from tilth.flavours.tree_reasons import TreeReasons
 from tilth.wire.models import PredictMethod
 from tilth.wire.signature import Signature
 
@@ -59,20 +61,37 @@ class TreeliteCompiler:
         path.write_bytes(ensemble.serialize_bytes())
         partial = {str(at): categories for at, categories in known.items() if not _whole(signature, at, categories)}
         float32 = kind in _FOREST or treelite_boosters.compares_in_float32(model)
-        detail = {"float32": float32, "known": partial, "trees": ensemble.num_tree}
+        nearly_zero = treelite_boosters.NEARLY_ZERO if treelite_boosters.drops_nearly_zero(model) else 0.0
+        detail = {"float32": float32, "nearly_zero": nearly_zero, "known": partial, "trees": ensemble.num_tree}
         return Compiled(FILE, detail, landmarks)
 
     def load(self, path: Path, detail: Mapping[str, Any], outputs: int) -> Predictor:
-        try:
-            import treelite
-        except ImportError as error:
-            raise EngineUnusable(f"treelite cannot be imported ({error}); install the extra `sklearn`") from error
-        try:
-            ensemble = treelite.Model.deserialize_bytes(path.read_bytes())
-        except (OSError, treelite.TreeliteError) as error:
-            raise EngineUnusable(f"treelite cannot read {path.name}: {error}") from error
-        known = {int(at): np.array(categories, dtype=np.float64) for at, categories in detail["known"].items()}
-        return _TreelitePredictor(ensemble, treelite.gtil.predict, bool(detail["float32"]), known, outputs)
+        ensemble, predict = _read(path)
+        return _TreelitePredictor(
+            ensemble, predict, bool(detail["float32"]), float(detail["nearly_zero"]), _known(detail), outputs
+        )
+
+
+def tree_reasons(path: Path, detail: Mapping[str, Any], outputs: int) -> TreeReasons:
+    """What explains the answers of the same file. Raises EngineUnusable and CannotExplain."""
+    ensemble, _ = _read(path)
+    return TreeReasons(ensemble, outputs, float32=bool(detail["float32"]), known=_known(detail))
+
+
+def _read(path: Path) -> tuple[Any, Any]:
+    """The ensemble and what predicts with it. Raises EngineUnusable."""
+    try:
+        import treelite
+    except ImportError as error:
+        raise EngineUnusable(f"treelite cannot be imported ({error}); install the extra `sklearn`") from error
+    try:
+        return treelite.Model.deserialize_bytes(path.read_bytes()), treelite.gtil.predict
+    except (OSError, treelite.TreeliteError) as error:
+        raise EngineUnusable(f"treelite cannot read {path.name}: {error}") from error
+
+
+def _known(detail: Mapping[str, Any]) -> dict[int, NDArray[np.float64]]:
+    return {int(at): np.array(categories, dtype=np.float64) for at, categories in detail["known"].items()}
 
 
 class _TreelitePredictor:
@@ -81,17 +100,26 @@ class _TreelitePredictor:
     engine = "treelite"
 
     def __init__(
-        self, ensemble: Any, predict: Any, float32: bool, known: Mapping[int, NDArray[np.float64]], outputs: int
+        self,
+        ensemble: Any,
+        predict: Any,
+        float32: bool,
+        nearly_zero: float,
+        known: Mapping[int, NDArray[np.float64]],
+        outputs: int,
     ) -> None:
         self._ensemble = ensemble
         self._predict = predict
         self._float32 = float32
+        self._nearly_zero = nearly_zero
         self._known = known
         self._outputs = outputs
 
     def predict(self, rows: Rows) -> Outputs:
         if self._float32:
             rows = rows.astype(np.float32).astype(np.float64)
+        if self._nearly_zero:
+            rows = np.where(np.abs(rows) <= self._nearly_zero, 0.0, rows)
         if self._known:
             rows = rows.copy()
             for at, categories in self._known.items():

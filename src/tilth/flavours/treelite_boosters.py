@@ -12,6 +12,9 @@ from tilth.flavours import lightgbm, xgboost
 from tilth.flavours.optional import is_of
 from tilth.flavours.port import CannotCompile
 
+NEARLY_ZERO = float(np.float32(1e-35))
+"""LightGBM's kZeroThreshold: it leaves such values out of a row, and what is left out is zero."""
+
 
 def knows(model: object) -> bool:
     return is_of(model, "xgboost") or is_of(model, "lightgbm")
@@ -19,6 +22,10 @@ def knows(model: object) -> bool:
 
 def compares_in_float32(model: object) -> bool:
     return is_of(model, "xgboost")
+
+
+def drops_nearly_zero(model: object) -> bool:
+    return is_of(model, "lightgbm")
 
 
 def imported_booster(model: Any) -> Any:

@@ -14,8 +14,8 @@ from tilth.flavours import boosters, frames, tabular
 from tilth.flavours.estimators import innermost
 from tilth.flavours.mlflow_folder import write_companions
 from tilth.flavours.optional import imported, is_of
-from tilth.flavours.port import EngineUnusable, Rows
-from tilth.wire.models import ModelDocument, PredictMethod
+from tilth.flavours.port import CannotExplain, EngineUnusable, Rows
+from tilth.wire.models import Link, ModelDocument, PredictMethod
 from tilth.wire.signature import Signature, Unseen
 
 MODEL_PATH = "model.ubj"
@@ -113,6 +113,18 @@ class _XgboostRun(tabular.TableRun):
         booster.set_param({"nthread": 1})
         ask = boosters.deciding(_asking(booster, rounds), document)
         super().__init__("xgboost", ask, labels=tabular.labels_of(document.signature.outputs))
+        self._booster, self._rounds, self._inputs = booster, rounds, len(document.signature.inputs)
+
+    def explainer(self) -> boosters.NativeReasons:
+        xgboost, booster, rounds = imported("xgboost", PACKAGE), self._booster, self._rounds
+
+        def answer(rows: Rows) -> Any:
+            kinds = booster.feature_types
+            coded = kinds is not None and "c" in kinds
+            matrix = xgboost.DMatrix(rows, feature_types=kinds if coded else None, enable_categorical=coded, nthread=1)
+            return booster.predict(matrix, pred_contribs=True, iteration_range=rounds, validate_features=False)
+
+        return boosters.NativeReasons(answer, _link(booster), self._inputs)
 
 
 def booster_of(model: Any) -> Any:
@@ -149,6 +161,21 @@ def _classes(model: Any) -> Sequence[Any]:
             return range(int(learner["learner_model_param"]["num_class"]))
         case _:
             return ()
+
+
+def _link(booster: Any) -> Link:
+    """Raises CannotExplain."""
+    match _configuration(booster)["objective"]["name"]:
+        case "binary:logistic" | "reg:logistic":
+            return "logistic"
+        case "multi:softprob":
+            return "softmax"
+        case "count:poisson" | "reg:gamma" | "reg:tweedie":
+            return "log"
+        case "reg:squarederror" | "reg:absoluteerror" | "reg:pseudohubererror" | "reg:quantileerror":
+            return "identity"
+        case name:
+            raise CannotExplain(f"contributions under the objective {name} are not known to add up to the answer")
 
 
 def _configuration(booster: Any) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from tilth.wire.signature import Signature
 DOCUMENT_NAME = "tilth.json"
 
 PredictMethod = Literal["predict", "predict_proba"]
+Link = Literal["identity", "logistic", "softmax", "log"]
+"""How contributions become an answer: their sum is the answer itself, its log-odds, the logarithm of its share, or its logarithm."""
 
 
 class Parity(msgspec.Struct, frozen=True):
@@ -39,6 +41,46 @@ class CompiledEngine(msgspec.Struct, frozen=True):
     detail: dict[str, Any] = {}
 
 
+class Explanation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How answers of the model are explained. base and contributions add up to the answer, as `link` says, within max_difference over
+    `rows` rows that were checked.
+
+    kind: by the trees of the compiled engine, by the framework itself, or as a sum over the inputs. For the last one `reference` is a
+    row (None: missing), `means` what each input moves the sum by on average, shape (outputs, inputs), `base` the average sum (outputs,).
+    """
+
+    kind: Literal["trees", "native", "additive"]
+    link: Link
+    rows: int = 0
+    max_difference: float = 0.0
+    reference: tuple[float | None, ...] = ()
+    base: tuple[float, ...] = ()
+    means: tuple[tuple[float, ...], ...] = ()
+
+
+class BlockImportance(msgspec.Struct, frozen=True):
+    """How much the score falls when the rows of these inputs are mixed up together. values: one for each repetition, in order."""
+
+    name: str
+    inputs: tuple[str, ...]
+    mean: float
+    low: float
+    high: float
+    values: tuple[float, ...]
+
+
+class Importance(msgspec.Struct, frozen=True):
+    """Permutation importance over `rows` rows. baseline: the metric without mixing; low and high: 95 % interval of the mean over
+    the repetitions. A metric where less is better counts its rise."""
+
+    metric: str
+    baseline: float
+    rows: int
+    repeats: int
+    seed: int
+    blocks: tuple[BlockImportance, ...]
+
+
 class ModelDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     """Everything the model server needs to load the folder and to check requests against it.
 
@@ -56,3 +98,6 @@ class ModelDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     not_compiled: str = ""
     detail: dict[str, Any] = {}
     isolated: bool = False
+    explanation: Explanation | None = None
+    not_explained: str = ""
+    importance: Importance | None = None
