@@ -12,8 +12,12 @@ import msgspec
 from msgspec import Meta
 
 from tilth.wire.labels import ScoredRows
+from tilth.wire.plane import PlaneDeployment
 
 SHIPPER_STATUS_PATH = "plane/shipping.json"
+SHADOW_STATUS_PATH = "plane/shadow.json"
+SHADOW_WORKER = "shadow"
+"""Segments of this name hold answers of shadows."""
 FLUSH_PATH = "plane/flush"
 """Its time of change is the moment of the newest request: segments that are older shall be closed and shipped now."""
 SHIPPER_LEASE_MS = 15_000
@@ -128,6 +132,43 @@ class Compacted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     replaces: Annotated[tuple[Hex32, ...], Meta(min_length=2, max_length=1000)]
     file: ShippedFile
+
+
+class PlaneShadows(msgspec.Struct, frozen=True):
+    """Versions that answer in the shadow: deployments whose `versions` are their shadows, and since when each does (moment in ms by
+    `<deployment id>/<key>`)."""
+
+    deployments: tuple[PlaneDeployment, ...] = ()
+    since: dict[str, int] = {}
+
+
+class ShadowCounts(msgspec.Struct, frozen=True):
+    """What became of one shadow since the start of its process: requests it answered, rows in them, those it failed on.
+
+    skipped: requests it could not read (other columns); engine and error: empty where there is none.
+    """
+
+    deployment_id: str
+    key: str
+    requests: int = 0
+    rows: int = 0
+    errors: int = 0
+    skipped: int = 0
+    engine: str = ""
+    error: str = ""
+
+
+class ShadowStatus(msgspec.Struct, frozen=True):
+    """Written into the home each second while there are shadows. behind_bytes: of the log that it has not read yet; dropped_bytes: that it
+    left out because it was too far behind."""
+
+    pid: int
+    started: int
+    written: int
+    behind_bytes: int = 0
+    dropped_bytes: int = 0
+    error: str = ""
+    shadows: tuple[ShadowCounts, ...] = ()
 
 
 class ShipperStatus(msgspec.Struct, frozen=True):

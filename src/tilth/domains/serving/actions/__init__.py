@@ -4,6 +4,7 @@ from tilth.domains.serving.actions.deployments import deploy, rollback, split, u
 from tilth.domains.serving.actions.following import follow_alias
 from tilth.domains.serving.actions.labels import declare_label_key, forget_old_labels, keep_scores, log_labels, read_labels
 from tilth.domains.serving.actions.predictions import keep_predictions
+from tilth.domains.serving.actions.shadows import start_shadow, stop_shadow
 
 __all__ = [
     "declare_label_key",
@@ -16,5 +17,7 @@ __all__ = [
     "read_labels",
     "rollback",
     "split",
+    "start_shadow",
+    "stop_shadow",
     "undeploy",
 ]

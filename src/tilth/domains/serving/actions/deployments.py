@@ -16,6 +16,7 @@ from tilth.domains.models import queries as model_queries
 from tilth.domains.models.types import ResolvedVersion
 from tilth.domains.serving.actions.generations import Change, Form, again, apply, checked_note, create, route_to
 from tilth.domains.serving.actions.rollout_steps import make_way
+from tilth.domains.serving.actions.shadows import end_shadows
 from tilth.domains.serving.queries import deployments as queries
 from tilth.domains.serving.rules import splits
 from tilth.domains.serving.rules.settings import changed
@@ -132,6 +133,7 @@ def undeploy(tx: Tx, actor: Actor, project_id: ProjectId, name: str) -> None:
     make_way(tx, actor, found, cancel=True, why="the deployment was taken down")
     queries.update_deployment(tx, project_id, found.id, deleted_at=now())
     models.release_versions(tx, project_id, found.id)
+    end_shadows(tx, project_id, found)
     record(tx, actor, "deployment.deleted", project_id=project_id, thing=name, detail={"version": found.version})
     outbox.add(tx, DeploymentChanged(project_id, found.id, name, 0))
     tx.announce(PLANE_TOPIC)

@@ -1,7 +1,15 @@
 """Routes of deployments and of what belongs to them."""
 
-from tilth.domains.serving.api import deployments, labels, predictions, rollouts, shipping
+from tilth.domains.serving.api import ab_tests, deployments, labels, predictions, rollouts, shadows, shipping
 
-routes = [*deployments.routes, *labels.routes, *predictions.routes, *rollouts.routes, *shipping.routes]
+routes = [
+    *ab_tests.routes,
+    *deployments.routes,
+    *labels.routes,
+    *predictions.routes,
+    *rollouts.routes,
+    *shadows.routes,
+    *shipping.routes,
+]
 
 __all__ = ["routes"]

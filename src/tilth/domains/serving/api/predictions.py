@@ -64,7 +64,7 @@ async def list_predictions(
     found = await _deployment(access, name)
     versions = None if version is None else [version]
     page: PredictionPage = await request.app.state[READER].page(
-        found, *_bounds(since, until), versions=versions, shadow=shadow, limit=limit, token=page_token
+        found, *bounds(since, until), versions=versions, shadow=shadow, limit=limit, token=page_token
     )
     return page
 
@@ -80,7 +80,7 @@ async def list_files(
     page_token: FromQuery[str] = "",
 ) -> PredictionFilePage:
     """Files that have rows of [since, until) in ms, newest first, at most 1,000 a page."""
-    first, last = _bounds(since, until)
+    first, last = bounds(since, until)
     before = _before(page_token)
     limit = max(1, min(limit, files.MAX_FILES))
 
@@ -104,7 +104,7 @@ async def list_labels(
     page_token: FromQuery[str] = "",
 ) -> LabelledRows:
     """Which predictions of [since, until) in ms have which label, oldest first, at most 10,000 a page: to be joined with the files."""
-    first, last = _bounds(since, until)
+    first, last = bounds(since, until)
     after = _after(page_token)
 
     def read(tx: Tx) -> list[Row]:
@@ -175,7 +175,7 @@ async def _deployment(access: Access[None], name: str) -> Deployment:
     return await access.read(lambda tx: queries.deployment_by_name(tx, access.project.id, name))
 
 
-def _bounds(since: int, until: int) -> tuple[Millis, Millis]:
+def bounds(since: int, until: int) -> tuple[Millis, Millis]:
     if not 0 <= since < until <= NEVER:
         raise BadPredictionQuestion(f"since ({since}) must be before until ({until}); both are milliseconds since 1970-01-01 UTC")
     return Millis(since), Millis(until)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -12,10 +14,11 @@ from tilth.core.clock import Clock, Millis
 from tilth.domains.serving.actions import predictions as actions
 from tilth.domains.serving.queries import predictions as queries
 from tilth.wire.plane import PREDICTIONS_FOLDER
-from tilth.wire.shipping import FLUSH_PATH, SHIPPER_LEASE_MS, SHIPPER_STATUS_PATH, ShipperStatus
+from tilth.wire.shipping import FLUSH_PATH, SHADOW_STATUS_PATH, SHIPPER_LEASE_MS, SHIPPER_STATUS_PATH, ShadowStatus, ShipperStatus
 
 log = logging.getLogger("tilth.serving")
 
+T = TypeVar("T")
 SEGMENT_SUFFIXES = (".log", ".closed")
 
 
@@ -45,11 +48,22 @@ class ShippingDesk:
 
     def status(self) -> ShipperStatus | None:
         """What the shipper says of itself; None where none is there."""
-        try:
-            found = msgspec.json.decode((self._home / SHIPPER_STATUS_PATH).read_bytes(), type=ShipperStatus)
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
-            return None
-        return found if self._clock() - found.written < SHIPPER_LEASE_MS else None
+        return _read(self._home / SHIPPER_STATUS_PATH, ShipperStatus, lambda found: self._is_fresh(found.written))
+
+    def shadow_status(self) -> ShadowStatus | None:
+        """What the process of the shadows says of itself; None where none is there."""
+        return _read(self._home / SHADOW_STATUS_PATH, ShadowStatus, lambda found: self._is_fresh(found.written))
+
+    def _is_fresh(self, written: int) -> bool:
+        return self._clock() - written < SHIPPER_LEASE_MS
+
+
+def _read(path: Path, kind: type[T], is_fresh: Callable[[T], bool]) -> T | None:
+    try:
+        found = msgspec.json.decode(path.read_bytes(), type=kind)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    return found if is_fresh(found) else None
 
 
 async def keep_to_time(database: Database, clock: Clock) -> int:

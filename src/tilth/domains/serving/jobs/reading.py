@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from tilth.backends.sql import Database
 from tilth.core.ids import Digest
 from tilth.core.ports import Blobs
 from tilth.domains.serving.queries import predictions as queries
-from tilth.domains.serving.rules.prediction_rows import Wanted, rows_of
+from tilth.domains.serving.rules.agreement import Pair, agreement
+from tilth.domains.serving.rules.prediction_rows import OUTPUT, Wanted, answers_of, rows_of
 from tilth.domains.serving.types import Deployment
 from tilth.domains.serving.types.predictions import BadPredictionQuestion, PredictionFile
 from tilth.wire.prediction_tables import PredictionDetail, PredictionPage, PredictionRow
+from tilth.wire.shadows import ShadowReport
+
+if TYPE_CHECKING:
+    import polars as pl
 
 MAX_ROWS = 1000
 FILES_AT_ONCE = 50
 MOST_FILES = 1000
+MOST_COMPARED = 100_000
+"""Rows of each side in one comparison."""
 _TOKEN = re.compile(r"(\d{1,16})-([0-9a-f]{32})-(\d{1,9})", re.ASCII)
 _ID = re.compile(r"[0-9a-f]{32}")
 
@@ -90,19 +98,27 @@ class PredictionReader:
         shadows = sorted((row for row in rows if row.shadow), key=lambda row: (row.version, row.row))
         return PredictionDetail(id_, found.name, given, shadows)
 
-    async def rows(self, found: Deployment, question: Question, most: int) -> list[PredictionRow]:
-        """The newest rows, at most `most`, of at most 1,000 files."""
-        rows: list[PredictionRow] = []
+    async def compare(self, found: Deployment, version: int, since: int, until: int) -> ShadowReport:
+        """What the version said in the shadow beside what was answered, over the newest MOST_COMPARED rows of [since, until)."""
+        shadows = await self._answers(found, Question(since, until, [version], shadow=True))
+        given = await self._answers(found, Question(since, until))
+        return await asyncio.to_thread(_report, found.name, version, shadows, given, since, until)
+
+    async def _answers(self, found: Deployment, question: Question) -> list[pl.DataFrame]:
+        """The newest rows, at most MOST_COMPARED, of at most 1,000 files."""
+        frames: list[pl.DataFrame] = []
         at: tuple[int, str] | None = None
-        seen = 0
-        while seen < MOST_FILES and len(rows) < most and (files := await self._files(found, question, at)):
+        seen = rows = 0
+        while seen < MOST_FILES and rows < MOST_COMPARED and (files := await self._files(found, question, at)):
             for file in files:
-                if len(rows) < most and question.wants(file):
-                    wanted = Wanted(question.since, question.until, question.versions, limit=most - len(rows))
-                    rows += await self._rows(file, wanted)
                 at = (file.last, file.id)
+                if rows < MOST_COMPARED and question.wants(file):
+                    wanted = Wanted(question.since, question.until, question.versions, limit=MOST_COMPARED - rows)
+                    frame = await asyncio.to_thread(answers_of, file.id, await self._content(file), wanted)
+                    frames.append(frame)
+                    rows += len(frame)
             seen += len(files)
-        return rows
+        return frames
 
     async def _files(self, found: Deployment, question: Question, at: tuple[int, str] | None) -> list[PredictionFile]:
         return await self._database.read(
@@ -119,8 +135,38 @@ class PredictionReader:
         )
 
     async def _rows(self, file: PredictionFile, wanted: Wanted) -> list[PredictionRow]:
-        content = b"".join([piece async for piece in self._blobs.open(Digest(file.digest))])
-        return await asyncio.to_thread(rows_of, file.id, content, wanted)
+        return await asyncio.to_thread(rows_of, file.id, await self._content(file), wanted)
+
+    async def _content(self, file: PredictionFile) -> bytes:
+        return b"".join([piece async for piece in self._blobs.open(Digest(file.digest))])
+
+
+def _report(
+    name: str, version: int, shadows: list[pl.DataFrame], given: list[pl.DataFrame], since: int, until: int
+) -> ShadowReport:
+    """Blocks for some seconds at most."""
+    import polars as pl
+
+    keys = ["prediction_id", "row"]
+    if not shadows or not given:
+        answered = sum(map(len, given))
+        against = sorted({version for frame in given for version in frame["version"].unique().to_list()})
+        return ShadowReport(name, version, against, since, until, agreement([], answered, MOST_COMPARED))
+    ours = pl.concat(shadows, how="diagonal").unique(subset=keys, keep="first")
+    theirs = pl.concat(given, how="diagonal").unique(subset=keys, keep="first")
+    # A shadow is judged from its first answer on: what was answered before it stood there is not uncovered.
+    theirs = theirs.filter(pl.col("at") >= ours["at"].min())
+    both = theirs.join(ours, on=keys, how="inner", suffix="__ours").sort("at", *keys)
+    pairs = [_pair(row) for row in both.iter_rows(named=True)]
+    against = sorted(theirs["version"].unique().to_list())
+    return ShadowReport(name, version, against, since, until, agreement(pairs, len(theirs), MOST_COMPARED))
+
+
+def _pair(row: Mapping[str, Any]) -> Pair:
+    names = [name for name in row if name.startswith(OUTPUT) and not name.endswith("__ours")]
+    theirs = {name: row[name] for name in names if row[name] is not None}
+    ours = {name: row.get(f"{name}__ours") for name in theirs}
+    return Pair(f"{row['prediction_id']}.{row['row']}", ours, theirs, row["latency_us__ours"], row["latency_us"])
 
 
 def _place(token: str) -> tuple[tuple[int, str] | None, int]:

@@ -47,6 +47,23 @@ def rows_of(file_id: str, content: bytes, wanted: Wanted) -> list[PredictionRow]
     return [_row(values) for values in found.iter_rows(named=True)]
 
 
+def answers_of(file_id: str, content: bytes, wanted: Wanted) -> pl.DataFrame:
+    """prediction_id, row, at (ms), version, latency_us and the outputs, newest first. Blocks. Raises PredictionsUnreadable."""
+    import polars as pl
+
+    try:
+        frame = pl.scan_parquet(io.BytesIO(content))
+        outputs = [name for name in frame.collect_schema().names() if name.startswith(OUTPUT)]
+        chosen = frame.filter(*_conditions(wanted)).sort(["at", "prediction_id", "row"], descending=[True, True, False])
+        return (
+            chosen.slice(wanted.offset, wanted.limit)
+            .select("prediction_id", "row", pl.col("at").dt.timestamp("ms"), "version", "latency_us", *outputs)
+            .collect()
+        )
+    except pl.exceptions.PolarsError as error:
+        raise PredictionsUnreadable(file_id, str(error)) from error
+
+
 def _conditions(wanted: Wanted) -> list[pl.Expr]:
     import polars as pl
 
