@@ -120,7 +120,8 @@ class AbEvidence(msgspec.Struct, frozen=True):
 
 
 class AbView(msgspec.Struct, frozen=True):
-    """evidence: as it is now, of a concluded test as it was then; None for a draft. decision: what somebody made of it, and why."""
+    """evidence: as it is now, of a concluded test as it was then; None for a draft. planned: as in AbEvidence. winner, note: what
+    somebody decided, and why."""
 
     number: int
     deployment: str
@@ -138,6 +139,7 @@ class AbView(msgspec.Struct, frozen=True):
     by: str
     winner: int | None
     note: str
+    planned: int | None
     evidence: AbEvidence | None
     arms: list[ArmWanted]
 

@@ -1,5 +1,6 @@
 """Questions about deployments."""
 
+from tilth.domains.serving.queries.ab_tests import ab_test_detail, ab_test_rows
 from tilth.domains.serving.queries.deployments import (
     deployment_by_name,
     deployment_or_none,
@@ -20,6 +21,8 @@ from tilth.domains.serving.queries.plane import plane_deployments_across_project
 
 __all__ = [
     "Surroundings",
+    "ab_test_detail",
+    "ab_test_rows",
     "deployment_by_name",
     "deployment_detail",
     "deployment_one",

@@ -10,10 +10,13 @@ from sqlalchemy import Select, and_, case, func, insert, literal, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from tilth.backends.sql import Tx
+from tilth.domains.models import queries as models
+from tilth.domains.serving.queries.deployments import deployment_by_name
 from tilth.domains.serving.rules.ab_verdicts import evidence_of
+from tilth.domains.serving.rules.ab_views import ab_row, ab_view
 from tilth.domains.serving.tables import ab_test, scored_prediction
 from tilth.domains.serving.types.ab_tests import AbTest, Before, Design, Part, Sample, UnknownAbTest
-from tilth.wire.ab import AbEvidence, AbMetric
+from tilth.wire.ab import AbEvidence, AbMetric, AbRow, AbView
 
 MAX_TESTS = 200
 STRETCHES = 40
@@ -84,6 +87,20 @@ def update_ab_test(tx: Tx, project_id: str, id_: str, **changes: Any) -> None:
 
 def document(value: Design | Before | AbEvidence) -> Any:
     return msgspec.to_builtins(value)
+
+
+def ab_test_detail(tx: Tx, project_id: str, name: str, number: int, now: int) -> AbView:
+    """A test with what it shows. Raises UnknownDeployment, UnknownAbTest."""
+    found = deployment_by_name(tx, project_id, name)
+    test = ab_test_named(tx, project_id, found.id, name, number)
+    model = models.model_by_id(tx, project_id, test.model_id).name
+    return ab_view(test, name, model, ab_evidence(tx, test, now))
+
+
+def ab_test_rows(tx: Tx, project_id: str, name: str) -> list[AbRow]:
+    """Newest first, at most 200. Raises UnknownDeployment."""
+    found = deployment_by_name(tx, project_id, name)
+    return [ab_row(test) for test in ab_tests_of(tx, project_id, found.id)]
 
 
 def ab_evidence(tx: Tx, test: AbTest, now: int) -> AbEvidence | None:

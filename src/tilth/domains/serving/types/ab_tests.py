@@ -144,7 +144,9 @@ class AbTestUnderWay(Conflict):
 
 class WrongAbState(Conflict):
     def __init__(self, number: int, state: AbState, wanted: str) -> None:
-        super().__init__(f"A/B test {number} is {state}; only one that is {wanted} can do that")
+        super().__init__(
+            f"A/B test {number} is {'a draft' if state == 'draft' else state}; only one that is {wanted} can do that"
+        )
 
 
 class NoSuchArm(Invalid):
