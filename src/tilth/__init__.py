@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         use_dataset,
     )
     from tilth.sdk.evaluating import Evaluation, evaluate
+    from tilth.sdk.importing import ImportedModel, import_model
     from tilth.sdk.listing import history, runs
     from tilth.sdk.models import LoggedModel, load_model, log_model, set_alias
     from tilth.sdk.predictions import predictions
@@ -61,6 +62,7 @@ _PLACES = {
     "tilth.sdk.batch.calling": ("Scoring", "score"),
     "tilth.sdk.comparing": ("compare",),
     "tilth.sdk.listing": ("history", "runs"),
+    "tilth.sdk.importing": ("ImportedModel", "import_model"),
     "tilth.sdk.models": ("LoggedModel", "load_model", "log_model", "set_alias"),
     "tilth.sdk.predictions": ("predictions",),
     "tilth.sdk.rollouts": ("Rollout", "rollout"),
@@ -72,6 +74,7 @@ _PLACE = {name: place for place, names in _PLACES.items() for name in names}
 
 __all__ = [
     "Evaluation",
+    "ImportedModel",
     "LoggedModel",
     "Rollout",
     "Run",
@@ -86,6 +89,7 @@ __all__ = [
     "evaluate",
     "finish",
     "history",
+    "import_model",
     "init",
     "labels",
     "load_model",

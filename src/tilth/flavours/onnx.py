@@ -60,7 +60,7 @@ class OnnxFlavour:
         refuse_vocabularies(categories, unseen)
         with _session(model) as session:
             inputs = _fitting(session, example)
-            given = _run_of(session, method)(inputs)
+            given = _answered(_run_of(session, method), inputs)
         signature = describe(example, inputs, given)
         if method == "predict_proba" and len(signature.outputs) == 2:
             # Of two classes the second one's probability says it all, as for scikit-learn's classifiers.
@@ -145,6 +145,13 @@ def _refuse_external(content: bytes) -> None:
 
 def _fitting(session: OnnxSession, example: Any) -> dict[str, NDArray[Any]]:
     return cast_to(arrays_of(example, list(session.inputs)), session.inputs)
+
+
+def _answered(run: Run, inputs: dict[str, NDArray[Any]]) -> Arrays:
+    try:
+        return run(inputs)
+    except Exception as error:  # onnxruntime raises types of its own
+        raise UnusableExample(f"the model cannot answer its example: {' '.join(str(error).split())[:300]}") from error
 
 
 def _probabilities(session: OnnxSession) -> str | None:

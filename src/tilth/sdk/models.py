@@ -11,25 +11,21 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from tilth import flavours
-from tilth.core.errors import Damaged, Invalid, TilthError
+from tilth.core.errors import Damaged, Invalid
 from tilth.core.hashing import FileEntry, Manifest
 from tilth.core.home import find_home
 from tilth.core.ids import Digest
 from tilth.core.names import check_artifact_path, check_name
 from tilth.flavours import ArrayPredictor, Arrays, Predictor
+from tilth.sdk import model_uploads
 from tilth.sdk.connection import Connection, connection
-from tilth.sdk.current import current_run
 from tilth.sdk.references import ModelReference, parse_reference
-from tilth.sdk.uploads import send_file
 from tilth.wire.models import ModelDocument, PredictMethod
 from tilth.wire.registry import (
-    CreateLoggedModel,
-    FinalizeLoggedModel,
     LoggedModelView,
     ModelDetail,
     ModelView,
@@ -39,8 +35,6 @@ from tilth.wire.registry import (
     VersionView,
 )
 from tilth.wire.signature import Unseen
-
-UPLOAD_RETRY_S = 60.0
 
 
 class ModelDamaged(Damaged):
@@ -142,7 +136,8 @@ def log_model(
             check_rows=check_rows,
             compilers=flavours.COMPILERS if compile else (),
         )
-        logged_id = _upload(target, folder, called, document, texts)
+        with model_uploads.opened(target, called, document.flavour, texts) as logged_id:
+            model_uploads.fill(target, logged_id, folder)
     if register is False:
         return LoggedModel(logged_id, None, None, target.page("models"), document)
     body = RegisterVersion(logged_model_id=logged_id, description=description, tags=texts)
@@ -165,6 +160,11 @@ def load_model(model: str) -> LoadedModel:
     what the server refuses. A model may run code of its own when it is loaded: load only what you trust.
     """
     found = fetch_model(model)
+    if found.document.isolated:
+        raise NothingToLoad(
+            f"model {model!r} was imported from elsewhere and may run code that came with it: it is not loaded into this process; "
+            "deploy it, and tilth.predict asks the process of its own in which it runs"
+        )
     return LoadedModel(found.id, found.folder, found.document, flavours.load_predictor(found.folder, found.document))
 
 
@@ -178,41 +178,6 @@ def fetch_model(model: str) -> FetchedModel:
         raise NothingToLoad(f"model {model!r} was not saved by Tilth; load it as it was saved, such as by mlflow.pyfunc")
     folder = _fetched(target, logged, logged.manifest_digest)
     return FetchedModel(logged.id, name, folder, logged.manifest_digest, logged.document)
-
-
-def _upload(target: Connection, folder: Path, name: str, document: ModelDocument, tags: dict[str, str]) -> str:
-    open_run = current_run()
-    manifest = Manifest.of_folder(folder)
-    wanted = CreateLoggedModel(
-        name=name, source_run_id=open_run.id if open_run is not None else None, model_type=document.flavour, tags=tags
-    )
-    logged = target.http.call("POST", f"{target.api}/logged-models", LoggedModelView, body=wanted)
-    path = f"{target.api}/logged-models/{logged.id}"
-    try:
-        for entry in manifest.files:
-            send_file(
-                target.http,
-                target.api,
-                f"{path}/files/{quote(entry.path)}",
-                folder / entry.path,
-                "application/octet-stream",
-                retry_for_s=UPLOAD_RETRY_S,
-                digest=entry.digest,
-            )
-        body = FinalizeLoggedModel(manifest_digest=manifest.digest)
-        target.http.call("POST", f"{path}/finalize", LoggedModelView, body=body)
-    except TilthError as error:
-        _give_up(target, path, str(error))
-        raise
-    return logged.id
-
-
-def _give_up(target: Connection, path: str, reason: str) -> None:
-    body = FinalizeLoggedModel(status="failed", message=reason[:1000])
-    try:
-        target.http.send("POST", f"{path}/finalize", msgspec.json.encode(body), retry_for_s=0.0)
-    except TilthError:
-        return  # the first error tells the user more than this one would
 
 
 def _resolved(target: Connection, reference: ModelReference) -> tuple[LoggedModelView, str]:

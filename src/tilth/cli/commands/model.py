@@ -6,7 +6,7 @@ import click
 
 from tilth.cli.caller import Caller, shared
 from tilth.cli.client import Api
-from tilth.cli.commands import model_approval, model_evaluation
+from tilth.cli.commands import import_model, model_approval, model_evaluation
 from tilth.cli.commands.model_group import model
 from tilth.cli.references import parse_reference
 
@@ -73,4 +73,4 @@ def set_alias(caller: Caller, reference: str, alias: str | None, remove: bool, o
     )
 
 
-__all__ = ["model", "model_approval", "model_evaluation"]
+__all__ = ["import_model", "model", "model_approval", "model_evaluation"]

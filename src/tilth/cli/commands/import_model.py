@@ -1,0 +1,69 @@
+"""`tilth import-model` and `tilth model trust`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import get_args
+
+import click
+
+from tilth.cli.caller import Caller, shared
+from tilth.cli.client import Api
+from tilth.cli.commands.model_group import model
+from tilth.sdk import connection
+from tilth.sdk.importing import import_model as bring_in
+from tilth.sdk.importing.types import Format
+
+SHOWN = ("model", "version", "format", "verdict", "findings", "unservable", "url")
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  tilth import-model churn.onnx
+  tilth import-model booster.ubj --name churn --example rows.csv
+  tilth import-model pipeline.joblib --example rows.csv --trust --reason 'our own, trained in 2024'
+  tilth import-model ./mlflow-model-folder --name churn
+"""
+)
+@click.argument("path", type=click.Path())
+@click.option("--name", help="Name of the registered model (default: that of the file).")
+@click.option("--example", type=click.Path(dir_okay=False), help="Rows that it takes: .csv, .parquet, .json, .npy, .npz.")
+@click.option(
+    "--flavour", type=click.Choice(get_args(Format)), metavar="FORMAT", help="What it is, where the file does not tell."
+)
+@click.option("--trust", is_flag=True, help="Run what came with it, in a process of its own. Takes a maintainer.")
+@click.option("--reason", default="", help="Why it is trusted; kept in the audit trail.")
+@click.option("--description", default="", help="Words about this version.")
+@shared()
+def import_model(
+    caller: Caller,
+    path: str,
+    name: str | None,
+    example: str | None,
+    flavour: str | None,
+    trust: bool,
+    reason: str,
+    description: str,
+) -> None:
+    """Register the model in PATH, a file, folder or archive that was made elsewhere, with a look at what is in it.
+
+    ONNX, boosters and Keras are asked their example at once. What may run code (pickle, joblib, PyTorch, SavedModel) is kept and not
+    run, unless --trust says so.
+    """
+    target = caller.target()
+    connection.init(target.project, url=target.url, token=target.token)
+    made = bring_in(path, name, example=example, flavour=flavour, trust=trust, reason=reason, description=description)
+    record = {key: value for key, value in asdict(made).items() if key in SHOWN}
+    caller.show_record({key: record[key] for key in SHOWN if caller.as_json or record[key] not in ("", ())})
+
+
+@model.command("trust", epilog="\b\nExample:\n  tilth model trust m-0190c2… --reason 'trained by us before we had Tilth'\n")
+@click.argument("logged_model_id")
+@click.option("--reason", required=True, help="Why its code may run; kept in the audit trail.")
+@shared()
+def trust_model(caller: Caller, logged_model_id: str, reason: str) -> None:
+    """Say that what came with an imported model may run, in a process of its own."""
+    with Api(caller.target()) as api:
+        view = api.call("POST", api.in_project("logged-models", logged_model_id, "trust"), {"reason": reason})
+    caller.done(f"{logged_model_id} is trusted now", view)
