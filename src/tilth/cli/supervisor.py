@@ -232,9 +232,10 @@ def specs_of(plan: Plan, controls: Sequence[socket.socket], workers: Sequence[so
         arguments += ["--memory-budget-mb", str(plan.memory_budget_mb)]
         specs.append(Spec(f"serve-w{number}", arguments, (taken.fileno(),), {**ONE_THREAD, **dict.fromkeys(KEPT_FROM_WORKERS)}))
     if workers:
-        # What the model servers log is shipped beside them, without the secrets that users' code must not see either.
-        shipper = [sys.executable, "-m", "tilth.plane.shipping", "--home", home]
-        specs.append(Spec("shipping", shipper, (), {**ONE_THREAD, **dict.fromkeys(KEPT_FROM_WORKERS)}))
+        # What reads the log of the model servers stands beside them, as they do without the secrets that users' code must not see.
+        for name in ("shipping", "shadow"):
+            beside = [sys.executable, "-m", f"tilth.plane.{name}", "--home", home]
+            specs.append(Spec(name, beside, (), {**ONE_THREAD, **dict.fromkeys(KEPT_FROM_WORKERS)}))
     return specs
 
 

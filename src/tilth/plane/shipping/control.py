@@ -19,6 +19,7 @@ from tilth.wire.plane import STATE_PATH, TOKEN_PATH, PlaneState
 from tilth.wire.shipping import (
     Compacted,
     Compaction,
+    PlaneShadows,
     Shipment,
     ShipmentAnswer,
     ShippedScores,
@@ -58,6 +59,10 @@ class Control:
             return self._send("GET", f"/api/v1/plane/models/{quote(logged_model_id, safe='')}/files/{DOCUMENT_NAME}")
         except NotFound:
             return b""
+
+    def shadows(self) -> PlaneShadows:
+        """Versions that shall answer in the shadow."""
+        return self._json("GET", "/api/v1/plane/shadows", PlaneShadows)
 
     def upload(self, content: bytes) -> str:
         """Its digest."""
