@@ -171,7 +171,7 @@ def test_v1_lists_and_predicts(stand: Stand, root: str) -> None:
         ("sums:predict", {"instances": [[1]]}, 400, "row 0 has 1 values, the model takes 4"),
         ("nobody:predict", {"instances": [[1]]}, 404, "'nobody'"),
         ("absent:predict", {"instances": [[1]]}, 503, "is loading"),
-        ("sums:explain", {"instances": [[1, 2, 3, 4]]}, 409, "no explanations"),
+        ("sums:explain", {"instances": [[1, 2, 3, 4]]}, 400, "gives no reasons"),
     ],
 )
 def test_v1_refuses_in_its_own_shape(stand: Stand, path: str, body: Any, status: int, why: str) -> None:

@@ -65,7 +65,7 @@ def load_explainer(folder: Path, document: ModelDocument, predictor: Predictor) 
         case "trees":
             return _of_trees(folder, document)
         case "native":
-            return _of_framework(folder, document)
+            return predictor.explainer() if isinstance(predictor, Explains) else _of_framework(folder, document)
         case "additive":
             return AdditiveExplainer(predictor, explanation)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from tilth.plane import telling
+from tilth.plane import explaining, telling
 from tilth.plane.answers import Answer
 from tilth.plane.protocols import KSERVE_V1, MLFLOW, OPEN_INFERENCE
 from tilth.plane.protocols.port import Codec
@@ -25,7 +25,8 @@ class Target:
 
     project_id: a token must be for it; empty where none is needed. codec: reads and writes predictions, and words refusals.
     place: whose predictions these are, None where `tell` answers instead (given the body of a POST). version: asked for by number;
-    None lets the routes decide. readiness: a worker that is shutting down says that it is not ready.
+    None lets the routes decide. readiness: a worker that is shutting down says that it is not ready. aside: `tell` takes too long for
+    the event loop.
     """
 
     project_id: str
@@ -35,6 +36,7 @@ class Target:
     version: int | None = None
     tell: Tell | None = None
     readiness: bool = False
+    aside: bool = False
 
 
 Found = tuple[bytes, Target]
@@ -68,6 +70,9 @@ def _of_deployment(place: Place) -> Iterator[Found]:
     yield f"{root}/ready".encode(), Target(project_id, "GET", MLFLOW, tell=partial(telling.readiness, place))
     for name in ("ping", "health"):
         yield f"{root}/{name}".encode(), Target(project_id, "GET", MLFLOW, tell=partial(telling.ping, place), readiness=True)
+    yield _explain(f"{root}/explain", place, project_id, MLFLOW)
+    for version in _numbers(place):
+        yield _explain(f"{root}/versions/{version}/explain", place, project_id, MLFLOW, version)
     yield from protocols_at(root, (place,), project_id)
 
 
@@ -101,7 +106,11 @@ def _v1_model(root: str, place: Place, project_id: str) -> Iterator[Found]:
     path = f"{root}/v1/models/{place.wanted.name}"
     yield path.encode(), Target(project_id, "GET", KSERVE_V1, tell=partial(telling.v1_model, place))
     yield f"{path}:predict".encode(), Target(project_id, "POST", KSERVE_V1, place)
-    yield f"{path}:explain".encode(), Target(project_id, "POST", KSERVE_V1, tell=partial(telling.v1_explain, place))
+    yield _explain(f"{path}:explain", place, project_id, KSERVE_V1)
+
+
+def _explain(path: str, place: Place, project_id: str, codec: Codec, version: int | None = None) -> Found:
+    return path.encode(), Target(project_id, "POST", codec, tell=partial(explaining.explain, place, version), aside=True)
 
 
 def _numbers(place: Place) -> Iterable[int]:

@@ -40,6 +40,7 @@ HEADERS = frozenset(
 
 MAX_TIMEOUT_MS = 600_000
 MAX_INQUIRY_BYTES = 64 << 10
+MAX_ASIDE_BYTES = 1 << 20
 _HEALTH = frozenset((b"/health/live", b"/health/ready", b"/v2/health/live", b"/v2/health/ready"))
 _CODINGS: dict[bytes, Coding] = {b"gzip": "gzip", b"deflate": "deflate"}
 """A client that accepts exactly one of these asks for it; lists of several are what HTTP libraries send unasked."""
@@ -92,11 +93,12 @@ class Admission(msgspec.Struct, frozen=True):
 
 
 class Inquiry(msgspec.Struct, frozen=True):
-    """A question that is no prediction and whose body matters."""
+    """A question that is no prediction and whose body matters. aside: it takes too long for the event loop."""
 
     codec: Codec
     tell: Tell
     max_body_bytes: int = MAX_INQUIRY_BYTES
+    aside: bool = False
 
 
 def admit(
@@ -121,7 +123,9 @@ def admit(
     assert found.tell is not None
     if draining and found.readiness:
         raise Unavailable("this worker is shutting down; ask another")
-    return Inquiry(found.codec, found.tell) if method == "POST" else found.tell(b"")
+    if method != "POST":
+        return found.tell(b"")
+    return Inquiry(found.codec, found.tell, MAX_ASIDE_BYTES if found.aside else MAX_INQUIRY_BYTES, found.aside)
 
 
 def codec_at(state: ServingState, target: bytes) -> Codec:

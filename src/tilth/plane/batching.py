@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from tilth.core import clock
@@ -46,6 +47,8 @@ class Core:
         self._queue: list[Ask] = []
         self._scheduled = False
         self._lanes = Lanes(self._settle)
+        self._told_aside = 0
+        self._tellers = ThreadPoolExecutor(1, thread_name_prefix="explanations")
 
     def admit(self, method: str, target: bytes, headers: Headers) -> Admission | Inquiry | Answer:
         """The answer, if none of the body is needed for it. Never raises a TilthError."""
@@ -57,7 +60,10 @@ class Core:
     def submit(self, slip: Admission | Inquiry, body: bytes, reply: Reply) -> None:
         """Predicts; `reply` is called once, later or at once, on this loop."""
         if isinstance(slip, Inquiry):
-            reply(_told(slip, body))
+            if slip.aside:
+                self._tell_aside(slip, body, reply)
+            else:
+                reply(_told(slip, body))
             return
         # The deployment may have moved on while the body was on its way.
         served = self.state.served.get(slip.served.spec.id, slip.served)
@@ -79,6 +85,21 @@ class Core:
             self._set_aside(ask)
         else:
             self._enqueue(ask)
+
+    def _tell_aside(self, inquiry: Inquiry, body: bytes, reply: Reply) -> None:
+        if self._told_aside >= MAX_LARGE_PENDING:
+            reply(inquiry.codec.refuse(QueueFull(f"{self._told_aside} such requests wait already; send fewer at once")))
+            return
+        self._told_aside += 1
+        self.in_flight += 1
+
+        def told(finished: asyncio.Future[Answer]) -> None:
+            self._told_aside -= 1
+            self.in_flight -= 1
+            if not finished.cancelled():
+                reply(finished.result())
+
+        asyncio.get_running_loop().run_in_executor(self._tellers, _told, inquiry, body).add_done_callback(told)
 
     def _enqueue(self, ask: Ask) -> None:
         tally = ask.served.tally

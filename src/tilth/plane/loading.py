@@ -6,6 +6,7 @@ import contextlib
 import sys
 import threading
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 from weakref import WeakValueDictionary, finalize, ref
@@ -15,6 +16,7 @@ import numpy as np
 
 from tilth.core import clock
 from tilth.core.errors import TilthError
+from tilth.flavours.explaining import load_explainer
 from tilth.flavours.mlflow_folder import SERVING_EXAMPLE_NAME
 from tilth.plane.arrays import zeros_of
 from tilth.plane.cache import ArtifactDamaged, ModelCache
@@ -102,6 +104,7 @@ class Loader:
         engine = start_engine(sealed.key, folder, document, runtime, self._home)
         try:
             loaded, fast = _warmed(sealed, document, runtime, engine, folder)
+            loaded.explains = partial(load_explainer, folder, document)
             if loaded.digest in self._hung:
                 loaded.inline = fast = False
         except BaseException:

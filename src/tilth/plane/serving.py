@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tilth.flavours.port import ArrayPredictor, Predictor
+from tilth.flavours.explaining import Reasons, reasons_of
+from tilth.flavours.port import ArrayPredictor, CannotExplain, Explainer, Predictor
 from tilth.plane.arrays import encoder_of
 from tilth.plane.inputs import Inputs, Results, count_of
 from tilth.plane.lane import Lane
@@ -23,19 +24,23 @@ class LoadedVersion:
     """A verified, warmed model version, ready to predict.
 
     inline: whether it predicts on the event loop, as what is fast does; else it does so in its lane, as large requests always do.
-    resident: of a lazy version, which may be away.
+    resident: of a lazy version, which may be away. explains: makes what gives reasons for its answers; link: on which scale they add up.
     """
 
     __slots__ = (
         "__weakref__",
+        "_explainer",
+        "_predictor",
         "_run",
         "digest",
         "encoder",
         "engine",
         "engine_header",
+        "explains",
         "inline",
         "key",
         "lane",
+        "link",
         "model",
         "named",
         "outputs",
@@ -69,10 +74,15 @@ class LoadedVersion:
         if self.named != document.signature.named:
             wanted = ("one table of numbers", "arrays by name")[document.signature.named]
             raise UnsuitableSignature(f"the signature says that the model takes {wanted}, and it does not: log it again")
+        self.link = document.explanation.link if document.explanation is not None else None
+        self.explains: Callable[[Predictor], Explainer] | None = None
+        self._explainer: Explainer | None = None
+        self._predictor = predictor
         self._run = _run_of(predictor)
 
     def become_lazy(self, predictor: Predictor | ArrayPredictor, resident: Resident) -> None:
         """From now on through `resident`, which may be away."""
+        self._predictor = predictor
         self._run = _run_of(predictor)
         self.resident = resident
 
@@ -82,6 +92,14 @@ class LoadedVersion:
         if not count:
             return self.outputs.empty()
         return self.outputs.checked(self._run(inputs), count)
+
+    def explain(self, rows: Any) -> Reasons:
+        """rows: encoded. What explains is loaded at the first call, so call it in a thread. Raises CannotExplain and EngineUnusable."""
+        if isinstance(self._predictor, ArrayPredictor) or self.explains is None:
+            raise CannotExplain(f"version {self.key} takes arrays by name or was loaded without its files: it gives no reasons")
+        if self._explainer is None:
+            self._explainer = self.explains(self._predictor)
+        return reasons_of(self._explainer, rows)
 
     def listed(self, outputs: Results) -> Any:
         """The results as they stand in JSON."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from tilth.core.errors import Conflict, Invalid, Unavailable
+from tilth.core.errors import Invalid, Unavailable
 from tilth.core.version import VERSION
 from tilth.plane.answers import Answer, ok
 from tilth.plane.forms import InvalidBody
@@ -25,10 +25,6 @@ class NotServedYet(Unavailable):
 
 class NotLoadedHere(Invalid):
     """What a deployment serves is decided by deploying, not by clients that load and unload models."""
-
-
-class CannotExplain(Conflict):
-    """The model has no explanations."""
 
 
 def why_not(place: Place) -> str:
@@ -126,11 +122,6 @@ def v1_models(places: Sequence[Place], body: bytes) -> Answer:
 
 def v1_model(place: Place, body: bytes) -> Answer:
     return ok({"name": place.wanted.name, "ready": place.served is not None})
-
-
-def v1_explain(place: Place, body: bytes) -> Answer:
-    version = version_of(place, None)
-    raise CannotExplain(f"version {version.key} has no explanations to give; ask for predictions at :predict")
 
 
 def version_of(place: Place, number: int | None) -> LoadedVersion:

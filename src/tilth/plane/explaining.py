@@ -1,0 +1,69 @@
+"""Reasons for answers, on request: what each input of a row added to what the model says. Runs beside the event loop."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+
+from tilth.core.errors import Invalid, TilthError
+from tilth.flavours.explaining import Reasons
+from tilth.plane.answers import Answer, ModelFailed, ok
+from tilth.plane.forms import read_form
+from tilth.plane.serving import LoadedVersion, Place
+from tilth.plane.telling import version_of
+
+logger = logging.getLogger(__name__)
+
+MAX_ROWS = 100
+"""Of one request: a model that is a sum is asked once for each input of each row."""
+
+
+class TooManyRows(Invalid):
+    """More rows than one request may have explained."""
+
+
+def explain(place: Place, number: int | None, body: bytes) -> Answer:
+    """body: rows in one of MLflow's JSON forms. number: of the version; None takes the one that answers most.
+
+    Raises CannotExplain, TooManyRows, ModelFailed, NotServedYet and what the encoder refuses.
+    """
+    version = version_of(place, number)
+    rows = version.encoder.encode(read_form(body))
+    if isinstance(rows, np.ndarray) and len(rows) > MAX_ROWS:
+        raise TooManyRows(f"{len(rows)} rows are too many to be explained at once; send at most {MAX_ROWS}")
+    try:
+        reasons = version.explain(rows)
+        predictions = version.listed(version.predict(rows))
+    except TilthError:
+        raise
+    except Exception as error:  # the model is the user's code
+        logger.warning("version %s failed to explain", version.key, exc_info=error)
+        raise ModelFailed(f"version {version.key} failed on this request: {type(error).__name__}: {str(error)[:300]}") from error
+    return ok(
+        {
+            "explanations": _listed(version, reasons, predictions),
+            "link": version.link,
+            "model": version.model,
+            "version": version.version,
+        }
+    )
+
+
+def _listed(version: LoadedVersion, reasons: Reasons, predictions: list[Any]) -> list[dict[str, Any]]:
+    inputs = [column.name for column in version.signature.inputs]
+    outputs = [column.name for column in version.signature.outputs]
+    added = reasons.contributions.tolist()
+    return [
+        {
+            "prediction": prediction,
+            "output": outputs[int(output)],
+            "margin": margin,
+            "base": base,
+            "contributions": dict(zip(inputs, row, strict=True)),
+        }
+        for prediction, output, margin, base, row in zip(
+            predictions, reasons.output, reasons.margin.tolist(), reasons.base.tolist(), added, strict=True
+        )
+    ]
