@@ -21,6 +21,7 @@ from tilth.domains.serving import actions, queries
 from tilth.domains.serving.api.deployments import read_statuses
 from tilth.domains.serving.queries import Surroundings
 from tilth.domains.serving.rules.liveness import merge, percentile_ms
+from tilth.domains.serving.rules.running import how_it_runs
 from tilth.guard import Access, AccessTo, Permission, get, post
 from tilth.web import charts
 from tilth.web.commands import shown_command
@@ -87,6 +88,7 @@ async def deployment_page(request: Asked, access: AccessTo[None], name: FromPath
         tabs=deployment_tabs(access, name, "state"),
         model_url=project_url(project.name, "models", found.model),
         d=found,
+        runs=how_it_runs(found.settings),
         generations=detail.generations,
         budget_ms=BUDGET_MS,
         chart=chart,

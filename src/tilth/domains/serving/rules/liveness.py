@@ -63,7 +63,8 @@ def _condition(status: DeploymentStatus, generation: int) -> DeploymentState:
 
 
 def _note(version: VersionStatus) -> str:
-    restarts = f"started again {version.restarts} times, the last process {version.error}" if version.restarts else ""
+    often = "once" if version.restarts == 1 else f"{version.restarts} times"
+    restarts = f"started again {often}, the last process {version.error}" if version.restarts else ""
     match version.condition:
         case "stuck" | "restarting":
             return f"{version.key} is {version.condition}: {restarts or version.error}"
