@@ -213,6 +213,10 @@ GET    /p/{project:str}/compare                                                 
 GET    /p/{project:str}/compare/values                                                viewer      read
 GET    /p/{project:str}/deployments                                                   viewer      read
 GET    /p/{project:str}/deployments/{name:str}                                        viewer      read
+GET    /p/{project:str}/deployments/{name:str}/ab                                     viewer      read
+POST   /p/{project:str}/deployments/{name:str}/ab                                     maintainer  write
+GET    /p/{project:str}/deployments/{name:str}/ab/{number:int}                        viewer      read
+POST   /p/{project:str}/deployments/{name:str}/ab/{number:int}/{verb:str}             maintainer  write
 POST   /p/{project:str}/deployments/{name:str}/delete                                 maintainer  write
 GET    /p/{project:str}/deployments/{name:str}/predictions                            developer   read
 GET    /p/{project:str}/deployments/{name:str}/predictions/{prediction_id:str}        developer   read
@@ -234,6 +238,7 @@ POST   /p/{project:str}/models/{name:str}/versions/{version:int}/approval       
 POST   /p/{project:str}/models/{name:str}/versions/{version:int}/approval/decide      maintainer  write
 GET    /p/{project:str}/models/{name:str}/versions/{version:int}/card.html            viewer      read
 POST   /p/{project:str}/models/{name:str}/versions/{version:int}/override             owner       write
+POST   /p/{project:str}/models/{name:str}/versions/{version:int}/trust                maintainer  write
 GET    /p/{project:str}/models/{name:str}                                             viewer      read
 POST   /p/{project:str}/models/{name:str}/description                                 developer   write
 POST   /p/{project:str}/models/{name:str}/comments                                    viewer      write

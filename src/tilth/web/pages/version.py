@@ -17,6 +17,7 @@ from tilth.domains.models import actions, queries
 from tilth.domains.models.queries.things import thing_of_version
 from tilth.domains.models.rules.card import HUMAN_FIELDS
 from tilth.domains.models.rules.gates import parse_gate
+from tilth.domains.models.types import NotImported
 from tilth.domains.serving import queries as serving
 from tilth.domains.tracking import queries as tracking
 from tilth.guard import AccessTo, Permission, get, post
@@ -32,7 +33,7 @@ from tilth.web.scorings import ScoringLine, scorings_of
 from tilth.web.statics import FILES
 from tilth.web.tiles import Tile
 from tilth.wire.evaluations import EvaluationView, MetricValue, Verdict, VersionLife
-from tilth.wire.registry import VersionDetail, VersionView
+from tilth.wire.registry import LoggedModelView, VersionDetail, VersionView
 from tilth.wire.tracking import RunInfo
 
 VERSION = "/p/{project:str}/models/{name:str}/versions/{version:int}"
@@ -141,10 +142,19 @@ async def version_page(request: Asked, access: AccessTo[None], name: FromPath[st
         may_write=may(access, Permission.MODEL_WRITE),
         may_alias=may(access, Permission.ALIAS_SET),
         may_relax=may(access, Permission.GATE_RELAX),
+        provenance=logged.provenance if logged is not None else None,
+        may_trust=_awaits_trust(logged) and may(access, Permission.MODEL_TRUST),
         may_decide=may(access, Permission.APPROVAL_DECIDE),
         may_deploy=may(access, Permission.DEPLOYMENT_CHANGE),
         snippets=_snippets(project.name, v),
     )
+
+
+def _awaits_trust(logged: LoggedModelView | None) -> bool:
+    """Whether a maintainer's word is all that keeps it from being served."""
+    if logged is None or logged.provenance is None or logged.provenance.note or logged.provenance.trusted is not None:
+        return False
+    return logged.provenance.runs_code or logged.provenance.verdict == "flagged"
 
 
 def _against(version: int, others: list[int], aliases: dict[str, int]) -> list[tuple[int, str]]:
@@ -297,6 +307,20 @@ async def override(request: Asked, access: AccessTo[None], name: FromPath[str], 
     return _back(access, name, version, "alias")
 
 
+@post(VERSION + "/trust", permission=Permission.MODEL_TRUST)
+async def trust(request: Asked, access: AccessTo[None], name: FromPath[str], version: FromPath[int]) -> Redirect:
+    reason = (await read_form(request)).text("reason")
+
+    def change(tx: Tx) -> None:
+        logged_model_id = queries.version_view(tx, access.project.id, name, version).logged_model_id
+        if logged_model_id is None:
+            raise NotImported(f"{name}/{version}")
+        actions.trust_model(tx, access.actor, access.project.id, logged_model_id, reason)
+
+    await access.write(change)
+    return _back(access, name, version, "saved")
+
+
 @post(VERSION + "/approval", permission=Permission.MODEL_WRITE)
 async def request_approval(request: Asked, access: AccessTo[None], name: FromPath[str], version: FromPath[int]) -> Redirect:
     comment = (await read_form(request)).text("comment")
@@ -329,6 +353,7 @@ routes: list[Any] = [
     fill_card,
     set_alias,
     override,
+    trust,
     request_approval,
     decide_approval,
 ]
