@@ -34,6 +34,8 @@ COMMANDS: dict[str, Entry] = {
     "retention": Entry("retention", "retention", "Retention rules: what a project lets go by itself."),
     "trash": Entry("retention", "trash", "The trash: list, restore, empty."),
     "import": Entry("move_in", "move_in", "Bring in runs and models: from MLflow, W&B or an export."),
+    "image": Entry("image", "image", "Write a container image that serves a deployment anywhere."),
+    "render": Entry("render", "render", "Manifests of a deployment: kubernetes, kserve, sagemaker."),
     "export": Entry("move_out", "export", "Write a project as open files: Parquet, artifacts, MLflow model folders."),
     "import-model": Entry(
         "import_model", "import_model", "Register a model that was made elsewhere, with a look at what is in it."
@@ -41,7 +43,7 @@ COMMANDS: dict[str, Entry] = {
     "model": Entry("model", "model", "Registered models: evaluate, compare, approve, alias, card."),
     "gate": Entry("gate", "gate", "Gates of a model: list, add, remove, check."),
     "rollout": Entry("rollout", "rollout", "Rollouts: start, show, list, watch, pause, resume, promote, rollback."),
-    "deployment": Entry("deployment", "deployment", "Deployments: list, show, split, rollback, delete."),
+    "deployment": Entry("deployment", "deployment", "Deployments: list, show, split, shadow, replay, rollback, delete."),
     "ab": Entry("ab", "ab", "A/B tests of deployments: list, create, start, show, stop, conclude."),
     "labels": Entry("labels", "labels", "Labels of predictions: log, coverage, outcomes, key, show."),
     "project": Entry("project", "project", "Projects: list, create, show, archive, restore, member."),

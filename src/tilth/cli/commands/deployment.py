@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import click
 
 from tilth.cli.caller import Caller, shared
 from tilth.cli.client import Api
+from tilth.cli.commands.deployment_shadow import replay, shadow, shadow_report
 from tilth.cli.deployment_rows import DEPLOYMENT_COLUMNS, deployments_of, row_of
 from tilth.cli.references import parse_reference
 from tilth.cli.waiting import wait_until
@@ -35,6 +37,7 @@ Examples:
   tilth deploy flight-delay@champion --wait
   tilth deploy flight-delay/3 --name flight-delay-canary
   tilth deploy flight-delay/3 --set process=true --set memory_mb=2000
+  tilth deploy flight-delay/3 --target ray --replicas 4
 """
 )
 @click.argument("reference")
@@ -43,6 +46,10 @@ Examples:
 @click.option("--timeout-s", type=click.FloatRange(1, 3600), default=120, show_default=True, help="How long to wait.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting, such as load=lazy; others stay.")
 @cancel_option
+@click.option("--target", type=click.Choice(["tilth", "ray"]), default="tilth", show_default=True, help="Where it is served.")
+@click.option("--replicas", type=click.IntRange(1, 1000), default=1, show_default=True, help="On Ray: how many.")
+@click.option("--ray-port", type=click.IntRange(1, 65535), default=8000, show_default=True, help="On Ray: port of its proxy.")
+@click.option("--shared", type=click.Path(path_type=Path, file_okay=False), help="On Ray: a folder that all machines see.")
 @shared()
 def deploy(
     caller: Caller,
@@ -52,13 +59,24 @@ def deploy(
     timeout_s: float,
     settings: tuple[str, ...],
     cancel_rollout: bool,
+    target: str,
+    replicas: int,
+    ray_port: int,
+    shared: Path | None,
 ) -> None:
     """Put the model version REFERENCE (`flight-delay@champion`, `flight-delay/3`) behind a prediction address.
 
-    A deployment of that name changes over without a failed request; one of an alias follows it when it moves.
+    A deployment of that name changes over without a failed request; one of an alias follows it when it moves. On Ray it is an
+    application of Ray Serve, pinned to the version that REFERENCE names now.
     """
     named = parse_reference(reference)
     name = name or named.model
+    if target == "ray":
+        # Imported here: the model server's own code would make every other deploy half a second slower.
+        from tilth.cli.elsewhere.ray_target import RayOptions, deploy_on_ray
+
+        deploy_on_ray(caller, reference, name, RayOptions(replicas, ray_port, shared))
+        return
     body = {**named.to_target(), "cancel_rollout": cancel_rollout, "settings": dict(map(_setting, settings))}
     with Api(caller.target()) as api:
         path = api.in_project("deployments", name)
@@ -74,6 +92,11 @@ def deploy(
 )
 def deployment() -> None:
     """Deployments: model versions behind prediction addresses. `tilth deploy` makes and changes them."""
+
+
+deployment.add_command(shadow)
+deployment.add_command(shadow_report)
+deployment.add_command(replay)
 
 
 @deployment.command("list", epilog="\b\nExample:\n  tilth deployment list --json\n")

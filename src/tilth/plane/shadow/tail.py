@@ -62,9 +62,8 @@ class Tail:
 
     def places(self) -> dict[str, int]:
         """How far each segment that may still be found was read."""
-        return {id_: segment.stream.tell() for id_, segment in self._open.items()} | dict.fromkeys(
-            self._done & self._there(), 1 << 60
-        )
+        reading = {id_: segment.stream.tell() for id_, segment in self._open.items()}
+        return self._left | reading | dict.fromkeys(self._done & self._paths().keys(), 1 << 60)
 
     def close(self) -> None:
         for segment in list(self._open.values()):
@@ -74,6 +73,7 @@ class Tail:
     def _look(self) -> None:
         there = self._paths()
         self._done &= there.keys()
+        self._left = {id_: place for id_, place in self._left.items() if id_ in there}
         for id_, path in there.items():
             if id_ in self._open:
                 self._open[id_].path = path
@@ -105,9 +105,6 @@ class Tail:
         segment.stream.close()
         self._open.pop(segment.id)
         self._done.add(segment.id)
-
-    def _there(self) -> set[str]:
-        return set(self._paths())
 
     def _paths(self) -> dict[str, Path]:
         """By id of the segment, those of workers alone."""
