@@ -71,6 +71,9 @@ Examples:
 @click.option("--deployment", help="Serve what this deployment serves now; its files are fetched from the server.")
 @click.option("--container", type=click.Choice(["sagemaker", "vertex"]), help="Whose contract to keep (default: as it looks).")
 @click.option("--name", help="What clients call the model (default: the deployment, or the folder).")
+@click.option(
+    "--version", type=click.IntRange(1), help="Number of its version, as answers tell it (default: the deployment's, or 1)."
+)
 @click.option("--host", help="Address to listen on (127.0.0.1; in a container 0.0.0.0).")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port (8080, or what the platform says); 0 takes a free one.")
 @click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes that serve side by side.")
@@ -83,6 +86,7 @@ def serve(
     deployment: str | None,
     container: str | None,
     name: str | None,
+    version: int | None,
     host: str | None,
     port: int | None,
     workers: int,
@@ -96,17 +100,17 @@ def serve(
     if model is not None and deployment is not None:
         raise click.UsageError("give either --model or --deployment, not both")
     contract = contract_of(container, os.environ)
-    version = 1
     if deployment is not None:
         found = deployed(caller.target(), deployment)
-        folder, called, version = found.model.folder, found.view.name, found.view.version
+        folder, called = found.model.folder, found.view.name
+        version = version or found.view.version
     else:
         place = model or contract.model
         if not place:
             raise ModelNotThere("nothing says which model: add --model FOLDER or --deployment NAME")
         folder = model_folder(place)
         called = "model" if folder == SAGEMAKER_FOLDER else folder.name or "model"
-    options = ["--model", str(folder), "--name", name or called, "--version", str(version)]
+    options = ["--model", str(folder), "--name", name or called, "--version", str(version or 1)]
     options += ["--health", contract.health, "--predict", contract.predict, "--max-body-bytes", str(max_body_bytes)]
     options += ["--log", str(log.resolve())] if log is not None else []
     shown = host or contract.host
