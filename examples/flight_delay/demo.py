@@ -17,6 +17,7 @@ import pandas as pd
 from examples.flight_delay.asking import Answers, NotAnswered, ask, bodies
 from examples.flight_delay.data import DataMissing, between, flights_with_weather
 from examples.flight_delay.features import features
+from examples.flight_delay.rolling import roll_out, train_on_shuffled
 from examples.flight_delay.searching import TRIALS, search
 from examples.flight_delay.starting import NotStarted, Platform, running
 from examples.flight_delay.training import PARAMS, Split, calibration_figure, judge, labels, split_by_day, train
@@ -85,11 +86,13 @@ def show(platform: Platform, home: Path) -> None:
         said(f"version {live.version} is live")
     arrived = between(flights, *ASKED_DAYS).dropna(subset=["arr_delay"])
     single, batched = ask_about(arrived, split, platform)
+    rollout_url = roll_out_a_worse_one(arrived, split, platform)
     pages = {
         "sweep": found.url,
         "run": run_url,
         "model": model.url,
         "deployment": f"{platform.url}/p/{platform.project}/deployments/{NAME}",
+        "rollout": rollout_url,
     }
     _report(platform, home, pages, arrived, single, batched)
 
@@ -145,13 +148,41 @@ def add_gate(platform: Platform) -> None:
 
 def ask_about(arrived: pd.DataFrame, split: Split, platform: Platform) -> tuple[Answers, Answers]:
     """Answers one flight per request, and the same flights in batches."""
-    url = f"{platform.serve_url}/p/{platform.project}/deployments/{NAME}/invocations"
-    frame = features(arrived, split.known)
+    url, frame = address(platform), features(arrived, split.known)
     with _bar("ask about the first week of April, one request for each flight", len(frame)) as advance:
         single = ask(url, platform.token, bodies(frame), advance)
     with _step(f"ask again, {BATCH_ROWS} flights per request"):
         batched = ask(url, platform.token, bodies(frame, BATCH_ROWS))
     return single, batched
+
+
+def address(platform: Platform) -> str:
+    """Where predictions are asked for."""
+    return f"{platform.serve_url}/p/{platform.project}/deployments/{NAME}/invocations"
+
+
+def roll_out_a_worse_one(arrived: pd.DataFrame, split: Split, platform: Platform) -> str:
+    """The address of the page that shows why it did not get far."""
+    with _step("train a worse version, on labels that were shuffled"):
+        mistaken = tilth.log_model(
+            train_on_shuffled(split).model,
+            name=NAME,
+            example=split.X.head(5),
+            unseen={"dest": "missing", "carrier": "missing"},
+            register=True,
+            description="Learned from shuffled labels: to be rolled back.",
+        )
+    with _step("roll it out, while visitors ask") as said:
+        going = tilth.rollout(
+            f"{NAME}/{mistaken.version}",
+            steps=[20, 50, 100],
+            bake_s=2,
+            min_requests=100,
+            note="a worse version, to see what happens",
+        )
+        ended, asked = roll_out(going, address(platform), platform.token, bodies(features(arrived.head(1000), split.known)))
+        said(f"{ended.state.replace('_', ' ')} at {ended.steps[ended.step].percent:g} % after {asked:,} requests: {ended.reason}")
+    return going.url
 
 
 def _report(

@@ -43,6 +43,8 @@ def test_the_demo_trains_deploys_asks_and_stays_up_until_it_is_stopped(tmp_path:
         found = re.search(r"AUC (0\.\d+), Brier", said)
         assert found is not None, said
         assert 0.62 < float(found[1]) < 0.75
+        assert "rolled back at 20 %" in said
+        assert "away from the champion's" in said
         link = re.search(r"http\S+/login/\S+", said)
         deployment = re.search(r"deployment +(http\S+)", said)
         assert link is not None
