@@ -33,12 +33,13 @@ if TYPE_CHECKING:
         use_dataset,
     )
     from tilth.sdk.evaluating import Evaluation, evaluate
+    from tilth.sdk.importance import importance
     from tilth.sdk.importing import ImportedModel, import_model
     from tilth.sdk.listing import history, runs
     from tilth.sdk.models import LoggedModel, load_model, log_model, set_alias
     from tilth.sdk.predictions import predictions
     from tilth.sdk.rollouts import Rollout, rollout
-    from tilth.sdk.serving import deploy, predict
+    from tilth.sdk.serving import deploy, explain, predict
     from tilth.sdk.sweeps import SweepResult, Trial, TrialStopped, sweep
 
 _PLACES = {
@@ -66,7 +67,8 @@ _PLACES = {
     "tilth.sdk.models": ("LoggedModel", "load_model", "log_model", "set_alias"),
     "tilth.sdk.predictions": ("predictions",),
     "tilth.sdk.rollouts": ("Rollout", "rollout"),
-    "tilth.sdk.serving": ("deploy", "predict"),
+    "tilth.sdk.importance": ("importance",),
+    "tilth.sdk.serving": ("deploy", "explain", "predict"),
     "tilth.sdk.sweeps": ("SweepResult", "Trial", "TrialStopped", "sweep"),
 }
 _MODULES = {"labels": "tilth.sdk.labels"}
@@ -87,9 +89,11 @@ __all__ = [
     "current_run",
     "deploy",
     "evaluate",
+    "explain",
     "finish",
     "history",
     "import_model",
+    "importance",
     "init",
     "labels",
     "load_model",

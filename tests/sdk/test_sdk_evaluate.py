@@ -14,7 +14,8 @@ from sklearn.metrics import roc_auc_score
 
 import tilth
 from tilth.core.errors import Conflict
-from tilth.sdk.evaluating import UnknownMetrics, UnusableSlices, UnusableTarget
+from tilth.sdk.evaluating import UnknownMetrics, UnusableSlices
+from tilth.sdk.measuring import UnusableTarget
 
 API = "/api/v1/p/default"
 

@@ -7,7 +7,7 @@ with one input changed at a time. The check is the law that contributions obey: 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from tilth.flavours.port import CannotExplain, EngineUnusable, Explainer, Explains, Outputs, Predictor, Rows
 from tilth.flavours.registry import flavour_named
 from tilth.flavours.treelite import tree_reasons
+from tilth.wire.explanations import ExplainedRow
 from tilth.wire.models import Explanation, Link, ModelDocument
 from tilth.wire.signature import Signature
 
@@ -38,11 +39,13 @@ class Reasons:
     """Of each row. base + contributions.sum(axis=1) is the margin, on the scale that the explanation's `link` names.
 
     contributions: shape (rows, inputs). output: index of the output that is explained, the greatest where there are several.
+    link: the scale.
     """
 
     base: Floats
     contributions: Floats
     output: NDArray[np.intp]
+    link: Link
 
     @property
     def margin(self) -> Floats:
@@ -53,7 +56,30 @@ def reasons_of(explainer: Explainer, rows: Rows) -> Reasons:
     """rows: shape (rows, inputs), encoded."""
     contributions, base = explainer.contributions(rows)
     output = (contributions.sum(axis=2) + base).argmax(axis=1)
-    return Reasons(base[output], contributions[np.arange(len(rows)), output], output)
+    return Reasons(base[output], contributions[np.arange(len(rows)), output], output, explainer.link)
+
+
+def explained_rows(signature: Signature, reasons: Reasons, predictions: Sequence[Any]) -> list[ExplainedRow]:
+    """predictions: what stands beside the reasons as each row's answer."""
+    inputs = [column.name for column in signature.inputs]
+    figures = zip(
+        predictions,
+        reasons.output.tolist(),
+        reasons.margin.tolist(),
+        reasons.base.tolist(),
+        reasons.contributions.tolist(),
+        strict=True,
+    )
+    return [
+        ExplainedRow(
+            prediction=prediction,
+            output=signature.outputs[output].name,
+            margin=margin,
+            base=base,
+            contributions=dict(zip(inputs, added, strict=True)),
+        )
+        for prediction, output, margin, base, added in figures
+    ]
 
 
 def load_explainer(folder: Path, document: ModelDocument, predictor: Predictor) -> Explainer:

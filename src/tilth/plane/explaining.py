@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 import numpy as np
 
 from tilth.core.errors import Invalid, TilthError
-from tilth.flavours.explaining import Reasons
+from tilth.flavours.explaining import explained_rows
 from tilth.plane.answers import Answer, ModelFailed, ok
 from tilth.plane.forms import read_form
-from tilth.plane.serving import LoadedVersion, Place
+from tilth.plane.serving import Place
 from tilth.plane.telling import version_of
+from tilth.wire.explanations import Explanations
 
 logger = logging.getLogger(__name__)
 
@@ -41,29 +41,5 @@ def explain(place: Place, number: int | None, body: bytes) -> Answer:
     except Exception as error:  # the model is the user's code
         logger.warning("version %s failed to explain", version.key, exc_info=error)
         raise ModelFailed(f"version {version.key} failed on this request: {type(error).__name__}: {str(error)[:300]}") from error
-    return ok(
-        {
-            "explanations": _listed(version, reasons, predictions),
-            "link": version.link,
-            "model": version.model,
-            "version": version.version,
-        }
-    )
-
-
-def _listed(version: LoadedVersion, reasons: Reasons, predictions: list[Any]) -> list[dict[str, Any]]:
-    inputs = [column.name for column in version.signature.inputs]
-    outputs = [column.name for column in version.signature.outputs]
-    added = reasons.contributions.tolist()
-    return [
-        {
-            "prediction": prediction,
-            "output": outputs[int(output)],
-            "margin": margin,
-            "base": base,
-            "contributions": dict(zip(inputs, row, strict=True)),
-        }
-        for prediction, output, margin, base, row in zip(
-            predictions, reasons.output, reasons.margin.tolist(), reasons.base.tolist(), added, strict=True
-        )
-    ]
+    rows_told = explained_rows(version.signature, reasons, predictions)
+    return ok(Explanations(rows_told, reasons.link, version.model, version.version))

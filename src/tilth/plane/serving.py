@@ -24,7 +24,8 @@ class LoadedVersion:
     """A verified, warmed model version, ready to predict.
 
     inline: whether it predicts on the event loop, as what is fast does; else it does so in its lane, as large requests always do.
-    resident: of a lazy version, which may be away. explains: makes what gives reasons for its answers; link: on which scale they add up.
+    resident: of a lazy version, which may be away. explains: makes what gives reasons for its answers.
+    strikes: how often in a row a prediction on the event loop took too long.
     """
 
     __slots__ = (
@@ -40,13 +41,13 @@ class LoadedVersion:
         "inline",
         "key",
         "lane",
-        "link",
         "model",
         "named",
         "outputs",
         "platform",
         "resident",
         "signature",
+        "strikes",
         "version",
     )
 
@@ -65,6 +66,7 @@ class LoadedVersion:
         self.engine_header = predictor.engine.encode()
         self.lane = lane or Lane()
         self.inline = True
+        self.strikes = 0
         self.resident: Resident | None = None
         self.platform = document.flavour
         self.signature = document.signature
@@ -74,7 +76,6 @@ class LoadedVersion:
         if self.named != document.signature.named:
             wanted = ("one table of numbers", "arrays by name")[document.signature.named]
             raise UnsuitableSignature(f"the signature says that the model takes {wanted}, and it does not: log it again")
-        self.link = document.explanation.link if document.explanation is not None else None
         self.explains: Callable[[Predictor], Explainer] | None = None
         self._explainer: Explainer | None = None
         self._predictor = predictor

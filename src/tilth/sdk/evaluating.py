@@ -18,9 +18,10 @@ from tilth.sdk import scoring
 from tilth.sdk.connection import Connection, connection
 from tilth.sdk.current import current_run
 from tilth.sdk.datasets import describe
+from tilth.sdk.measuring import Measured, measured_of, target_of
 from tilth.sdk.models import LoadedModel, load_model, version_of
 from tilth.sdk.references import ModelReference, parse_reference
-from tilth.sdk.scoring import CLASSIFICATION, REGRESSION, Build, Floats, Metric, Places
+from tilth.sdk.scoring import CLASSIFICATION, REGRESSION, Floats
 from tilth.wire.evaluations import (
     EvaluationPage,
     EvaluationView,
@@ -29,7 +30,6 @@ from tilth.wire.evaluations import (
     RecordedEvaluation,
     RecordEvaluation,
     SliceResult,
-    Task,
     Verdict,
 )
 
@@ -40,10 +40,6 @@ MAX_KEPT_ROWS = 200_000
 MAX_COMPARED = 4
 LATENCY_ROWS = 200
 WARM_UP_ROWS = 5
-
-
-class UnusableTarget(Invalid):
-    """The target does not fit the rows or the model."""
 
 
 class UnusableSlices(Invalid):
@@ -74,39 +70,6 @@ class Evaluation:
         return "\n".join(lines)
 
 
-@dataclass(frozen=True, slots=True)
-class _Measured:
-    """target: index of the class, or the number itself; scores: shape (rows, outputs), probabilities, labels or numbers."""
-
-    task: Task
-    target: NDArray[Any]
-    scores: Floats
-    labels: int = 0
-    """How many classes there are where the scores are labels, 0 where they are not."""
-
-    def metrics(self, chosen: Sequence[str] | None = None, places: Places | None = None) -> dict[str, Metric]:
-        target, scores = (self.target, self.scores) if places is None else (self.target[places], self.scores[places])
-        found = self._all(target, scores)
-        return found if chosen is None else {name: found[name] for name in chosen}
-
-    def builder(self, chosen: Sequence[str], within: Places | None = None) -> Build:
-        """For scoring.measured: the metrics over some of the rows at `within`."""
-
-        def build(places: Places | None) -> dict[str, Metric]:
-            if within is None:
-                return self.metrics(chosen, places)
-            return self.metrics(chosen, within if places is None else within[places])
-
-        return build
-
-    def _all(self, target: NDArray[Any], scores: Floats) -> dict[str, Metric]:
-        if self.task == "regression":
-            return scoring.regression(target, scores[:, 0])
-        if self.labels:
-            return scoring.labels(target, scores[:, 0].astype(np.int64), self.labels)
-        return scoring.classification(target, scores)
-
-
 def evaluate(
     model: str,
     data: Any,
@@ -131,7 +94,7 @@ def evaluate(
     reference = _pinned(reached, parse_reference(model))
     loaded = load_model(_text(reference))
     rows = _as_frame(data)
-    wanted, inputs = _target(rows, target)
+    wanted, inputs = target_of(rows, target)
     measured = _predicted(loaded, inputs, wanted)
     count = len(measured.target)
     chosen = _checked_metrics(measured, metrics)
@@ -193,76 +156,11 @@ def _as_frame(data: Any) -> Any:
     return data.to_pandas() if hasattr(data, "to_pandas") else data
 
 
-def _target(rows: Any, target: Any) -> tuple[NDArray[Any], Any]:
-    """The target per row, and the rows without its column. Raises UnusableTarget."""
-    if isinstance(target, str):
-        if not hasattr(rows, "columns") or target not in rows.columns:
-            raise UnusableTarget(
-                f"these rows have no column {target!r}; name the column with the truth, or give one value per row"
-            )
-        wanted, inputs = rows[target], rows.drop(columns=[target])
-    else:
-        wanted, inputs = target, rows
-    values = np.asarray(wanted)
-    if values.ndim != 1 or len(values) != len(inputs):
-        raise UnusableTarget(
-            f"the target has shape {values.shape}, but there are {len(inputs):,} rows: one value per row is needed"
-        )
-    if len(values) == 0:
-        raise UnusableTarget("there are no rows to evaluate on")
-    missing = int(sum(value is None or value != value for value in values.tolist()))
-    if missing:
-        raise UnusableTarget(f"{missing:,} rows have no target; leave them out, such as data.dropna(subset=[...])")
-    return values, inputs
+def _predicted(loaded: LoadedModel, inputs: Any, wanted: NDArray[Any]) -> Measured:
+    return measured_of(loaded.document, loaded.predict(inputs), wanted)
 
 
-def _predicted(loaded: LoadedModel, inputs: Any, wanted: NDArray[Any]) -> _Measured:
-    scores = np.asarray(loaded.predict(inputs), dtype=np.float64)
-    scores = scores.reshape(len(wanted), -1)
-    classes, output = loaded.document.classes, loaded.document.signature.outputs[0]
-    names = classes or (output.categories if output.categories is not None else ())
-    if not names:
-        if scores.shape[1] != 1:
-            raise UnusableTarget(f"the model gives {scores.shape[1]} numbers per row; only models of one output can be evaluated")
-        return _Measured("regression", _numbers(wanted), scores)
-    target = _class_indices(wanted, names)
-    if loaded.document.method == "predict_proba":
-        two = scores.shape[1] == 1
-        return _Measured("classification", target, np.column_stack([1 - scores, scores]) if two else scores)
-    if output.categories is None:
-        # The label itself came back as a number: 0 and 1, say.
-        scores = _class_indices(np.array([_plain(value) for value in scores[:, 0]], dtype=object), names).astype(np.float64)[
-            :, None
-        ]
-    return _Measured("classification", target, scores, labels=max(len(names), 2))
-
-
-def _numbers(wanted: NDArray[Any]) -> Floats:
-    try:
-        return wanted.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise UnusableTarget(f"the model predicts numbers, but the target holds {wanted[0]!r}") from error
-
-
-def _class_indices(wanted: NDArray[Any], names: Sequence[str]) -> NDArray[np.int64]:
-    places = {name: place for place, name in enumerate(names)}
-    found = np.empty(len(wanted), dtype=np.int64)
-    for at, value in enumerate(wanted.tolist()):
-        place = places.get(str(value), places.get(_plain(value)))
-        if place is None:
-            raise UnusableTarget(f"the target holds {value!r}, which is no class of the model; it knows: {', '.join(names[:10])}")
-        found[at] = place
-    return found
-
-
-def _plain(value: Any) -> str:
-    """1.0 and True as scikit-learn's class 1 is written."""
-    if isinstance(value, bool) or (isinstance(value, float) and value.is_integer()):
-        return str(int(value))
-    return str(value)
-
-
-def _checked_metrics(measured: _Measured, metrics: Sequence[str] | None) -> list[str]:
+def _checked_metrics(measured: Measured, metrics: Sequence[str] | None) -> list[str]:
     usual = REGRESSION if measured.task == "regression" else CLASSIFICATION
     known = [name for name in usual if name in measured.metrics()]
     if metrics is None:
@@ -273,7 +171,7 @@ def _checked_metrics(measured: _Measured, metrics: Sequence[str] | None) -> list
 
 
 def _slices(
-    rows: Any, columns: Sequence[str], measured: _Measured, chosen: Sequence[str], least: int
+    rows: Any, columns: Sequence[str], measured: Measured, chosen: Sequence[str], least: int
 ) -> tuple[list[SliceResult], list[str]]:
     found: list[SliceResult] = []
     left_out: list[str] = []
@@ -312,7 +210,7 @@ def _latency(loaded: LoadedModel, inputs: Any) -> tuple[float, float]:
 
 
 def _differences(
-    reached: Connection, reference: ModelReference, name: str, rows_digest: str, measured: _Measured, chosen: Sequence[str]
+    reached: Connection, reference: ModelReference, name: str, rows_digest: str, measured: Measured, chosen: Sequence[str]
 ) -> list[PairedDifference]:
     """Against the newest evaluation of up to four other versions of the model on the same rows: those with an alias first."""
     if reference.logged_model_id is not None:
@@ -332,11 +230,11 @@ def _differences(
     return [each for version in order for each in _difference(reached, newest[version], measured, chosen)]
 
 
-def _difference(reached: Connection, other: EvaluationView, measured: _Measured, chosen: Sequence[str]) -> list[PairedDifference]:
+def _difference(reached: Connection, other: EvaluationView, measured: Measured, chosen: Sequence[str]) -> list[PairedDifference]:
     theirs = _scores_of(reached, other, len(measured.target))
     if theirs is None or theirs.shape[1] != measured.scores.shape[1] or other.task != measured.task:
         return []
-    rivals = _Measured(measured.task, measured.target, theirs, measured.labels)
+    rivals = Measured(measured.task, measured.target, theirs, measured.labels)
     found = scoring.paired(measured.builder(chosen), rivals.builder(chosen), len(measured.target))
     return [PairedDifference(other.id, metric, each.value, each.low, each.high) for metric, each in found.items()]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,10 +22,15 @@ from tilth.core.home import find_home
 from tilth.core.ids import Digest
 from tilth.core.names import check_artifact_path, check_name
 from tilth.flavours import ArrayPredictor, Arrays, Predictor
+from tilth.flavours.explaining import explained_rows, load_explainer, reasons_of
 from tilth.sdk import model_uploads
 from tilth.sdk.connection import Connection, connection
+from tilth.sdk.current import current_run, log_json
+from tilth.sdk.measuring import UnusableTarget
+from tilth.sdk.permuting import measure
 from tilth.sdk.references import ModelReference, parse_reference
-from tilth.wire.models import ModelDocument, PredictMethod
+from tilth.wire.explanations import ExplainedRow
+from tilth.wire.models import DOCUMENT_NAME, ModelDocument, PredictMethod
 from tilth.wire.registry import (
     LoggedModelView,
     ModelDetail,
@@ -90,6 +96,14 @@ class LoadedModel:
             raise Damaged(f"model {self.id} takes a table, and its signature says arrays by name: log it again")
         return self.predictor.predict(encoded)
 
+    def explain(self, data: Any) -> list[ExplainedRow]:
+        """What each input of each row added to its answer. data: as for predict. Raises CannotExplain."""
+        encoded = flavours.flavour_named(self.document.flavour).encode(data, self.document.signature)
+        if isinstance(self.predictor, ArrayPredictor) or not isinstance(encoded, np.ndarray):
+            raise flavours.CannotExplain(self.document.not_explained)
+        reasons = reasons_of(load_explainer(self.folder, self.document, self.predictor), encoded)
+        return explained_rows(self.document.signature, reasons, self.predictor.predict(encoded).tolist())
+
 
 def log_model(
     model: Any,
@@ -101,6 +115,8 @@ def log_model(
     unseen: Mapping[str, Unseen] | None = None,
     check_rows: Any = None,
     artifacts: Mapping[str, str | Path] | None = None,
+    explain: Any = None,
+    y: Any = None,
     compile: bool = True,
     register: bool | str = True,
     description: str = "",
@@ -111,6 +127,8 @@ def log_model(
     model: a fitted model, a Python function of rows, or a list of functions and the model after them. artifacts: files or folders that
     a function needs, by name: it gets their places as its parameter `artifacts`.
     example: some rows of the training data (a DataFrame or array); names, types and vocabularies of the columns come from it.
+    explain, y: rows that the model has not seen and their truth (or the column of it): permutation importance over them is kept with the
+    model and as `importance.json` of the run.
     compile: False keeps the framework's own engine alone. register: True registers it under `name`, text under that name, False not at
     all. It belongs to the current run, if there is one.
     Raises UnknownFlavour, UnusableExample, InvalidName, and what the server refuses.
@@ -136,6 +154,8 @@ def log_model(
             check_rows=check_rows,
             compilers=flavours.COMPILERS if compile else (),
         )
+        if explain is not None:
+            document = _with_importance(document, folder, explain, y)
         with model_uploads.opened(target, called, document.flavour, texts) as logged_id:
             model_uploads.fill(target, logged_id, folder)
     if register is False:
@@ -144,6 +164,17 @@ def log_model(
     version = target.http.call("POST", f"{_model(target, registered)}/versions", VersionView, body=body)
     page = target.page("models", registered, "versions", str(version.version))
     return LoggedModel(logged_id, registered, version.version, page, document)
+
+
+def _with_importance(document: ModelDocument, folder: Path, data: Any, target: Any) -> ModelDocument:
+    if target is None:
+        raise UnusableTarget("log_model(explain=...) needs y=, too: the truth of these rows, or the name of its column")
+    found = measure(document, folder, data, target)
+    document = msgspec.structs.replace(document, importance=found)
+    (folder / DOCUMENT_NAME).write_bytes(msgspec.json.format(msgspec.json.encode(document)))
+    if current_run() is not None:
+        log_json(msgspec.to_builtins(found), "importance.json")
+    return document
 
 
 def set_alias(name: str, alias: str, version: int) -> None:

@@ -15,6 +15,7 @@ from tilth.core.names import check_slug
 from tilth.sdk.connection import Connection, connection
 from tilth.sdk.http import Http
 from tilth.sdk.references import UnknownReference, parse_reference
+from tilth.wire.explanations import Explanations
 from tilth.wire.serving import Deploy, DeploymentView
 
 WAIT_STEP_S = 10.0
@@ -69,17 +70,30 @@ def predict(deployment: str, rows: Any) -> list[Any]:
 
     Raises NoServeAddress, InvalidRows, and what the model server refuses, such as a value outside a column's vocabulary.
     """
+    predictions: list[Any] = msgspec.json.decode(_answer(deployment, "invocations", rows))["predictions"]
+    return predictions
+
+
+def explain(deployment: str, rows: Any, *, version: int | None = None) -> Explanations:
+    """Asks a deployment what each input of each row added to its answer. rows: as for predict, at most 100.
+
+    version: one that the deployment serves, by default the one that answers most. Raises NoServeAddress, InvalidRows, and what the model
+    server refuses, such as a model that nothing explains.
+    """
+    verb = "explain" if version is None else f"versions/{version}/explain"
+    return msgspec.json.decode(_answer(deployment, verb, rows), type=Explanations)
+
+
+def _answer(deployment: str, verb: str, rows: Any) -> bytes:
     target = connection()
     if not target.target.serve_url:
         raise NoServeAddress
-    path = f"/p/{quote(target.project, safe='')}/deployments/{quote(deployment, safe='')}/invocations"
+    path = f"/p/{quote(target.project, safe='')}/deployments/{quote(deployment, safe='')}/{verb}"
     http = Http(target.target.serve_url, target.target.token)
     try:
-        answer = http.send("POST", path, _request(rows))
+        return http.send("POST", path, _request(rows)).content
     finally:
         http.close()
-    predictions: list[Any] = msgspec.json.decode(answer.content)["predictions"]
-    return predictions
 
 
 def _until_live(target: Connection, path: str, view: DeploymentView, timeout_s: float) -> DeploymentView:

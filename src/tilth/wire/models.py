@@ -70,8 +70,8 @@ class BlockImportance(msgspec.Struct, frozen=True):
 
 
 class Importance(msgspec.Struct, frozen=True):
-    """Permutation importance over `rows` rows. baseline: the metric without mixing; low and high: 95 % interval of the mean over
-    the repetitions. A metric where less is better counts its rise."""
+    """Permutation importance over `rows` rows, the greatest first. baseline: the metric without mixing. low and high: between them lie
+    95 % of the repetitions. A metric where less is better counts its rise."""
 
     metric: str
     baseline: float
