@@ -159,7 +159,10 @@ async def flush(request: Asked, access: AccessTo[None], name: FromPath[str], tim
     deadline = monotonic() + timeout_s
     while waiting := await asyncio.to_thread(desk.waiting, moment):
         if monotonic() >= deadline:
-            raise FlushTooSlow(waiting)
+            status = await asyncio.to_thread(desk.status)
+            raise FlushTooSlow(
+                waiting, f": {status.error}" if status and status.error else "" if status else ": no shipper runs here"
+            )
         await asyncio.sleep(LOOK_EVERY_S)
     return Flushed(moment)
 

@@ -107,24 +107,6 @@ def labelled_rows(
     return tx.all(select(*values).where(*conditions).order_by(*place).limit(MAX_LABELS))
 
 
-def prediction_counts(tx: Tx, project_id: str, deployment_id: str, *, since: Millis, until: Millis) -> tuple[int, int, int]:
-    """Files, rows and bytes of files that lie in [since, until) with their last row; shadows left out."""
-    row = tx.one(
-        select(
-            func.count(),
-            func.coalesce(func.sum(prediction_file.c.rows), 0),
-            func.coalesce(func.sum(prediction_file.c.size), 0),
-        ).where(
-            prediction_file.c.project_id == project_id,
-            prediction_file.c.deployment_id == deployment_id,
-            prediction_file.c.shadow.is_(False),
-            prediction_file.c.last >= since,
-            prediction_file.c.last < until,
-        )
-    )
-    return (int(row[0]), int(row[1]), int(row[2])) if row else (0, 0, 0)
-
-
 def expired_files(tx: Tx, project_id: str, deployment_id: str, before: Millis) -> list[PredictionFile]:
     """Files whose last row is older than `before`, at most 1,000."""
     rows = tx.all(

@@ -85,9 +85,9 @@ class PredictionsUnreadable(Damaged):
 
 
 class FlushTooSlow(Unavailable):
-    def __init__(self, waiting: int) -> None:
+    def __init__(self, waiting: int, why: str) -> None:
         super().__init__(
-            f"{waiting} segments of predictions still wait to be shipped; see `tilth logs shipping`, or ask again in a moment"
+            f"{waiting} segments of predictions still wait to be shipped{why}; see `tilth logs shipping`, or ask again"
         )
 
 
