@@ -7,6 +7,7 @@ lone request waits for nothing; under load the batches grow by themselves. One w
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
@@ -22,9 +23,16 @@ from tilth.plane.state import EMPTY, ServingState
 from tilth.wire import predictions
 from tilth.wire.predictions import PredictionFrame
 
+logger = logging.getLogger(__name__)
+
 LARGE_BODY_BYTES = 128 << 10
 MAX_LARGE_PENDING = 8
 """Large requests of one deployment at once; each may hold its body and some 10 times that in objects."""
+
+
+TOO_LONG_S = 0.02
+STRIKES = 3
+"""Batches in a row that took longer on the event loop, after which a version leaves it: warming up did not show how slow it can be."""
 
 
 class Log(Protocol):
@@ -143,6 +151,10 @@ class Core:
             self.at_work = version
             predict_together(asks)
             self.at_work = None
+            if clock.perf() - self.at_work_since > TOO_LONG_S:
+                _warn_of(version)
+            elif version.strikes:
+                version.strikes = 0
             done += asks
         self._settle(done)
         if self._queue:
@@ -198,6 +210,13 @@ class Core:
         tally = ask.served.tally
         tally.of(ask.version.key).answered(answer.status, tally.observe(now - ask.arrived, now))
         ask.reply(answer)
+
+
+def _warn_of(version: LoadedVersion) -> None:
+    version.strikes += 1
+    if version.strikes >= STRIKES:
+        version.inline = False
+        logger.warning("version %s takes long for the event loop; from now on it predicts beside it", version.key)
 
 
 def _headers(ask: Ask) -> HeaderPairs:

@@ -19,6 +19,10 @@ from tilth.plane.executors.process import resident_bytes
 logger = logging.getLogger(__name__)
 
 
+RETRY_S = 2.0
+"""Pause after a version could not be loaded."""
+
+
 class VersionNotLoaded(Unavailable):
     """A lazy version could not be loaded again for a request."""
 
@@ -44,6 +48,7 @@ class Resident:
         self._build = build
         self._engine: Engine | None = first
         self._users = 0
+        self._failed: tuple[float, VersionNotLoaded] | None = None
         self._guard = threading.Lock()
         self._residence = residence
         residence.take_in(self)
@@ -91,13 +96,18 @@ class Resident:
             engine.close()
 
     def _load(self) -> Engine:
+        if self._failed is not None and clock.monotonic() < self._failed[0]:
+            # What just failed for a request need not hold up those that waited behind it, too.
+            raise self._failed[1]
         self._residence.make_room(self)
         before = resident_bytes("self")
         try:
             engine = self._build()
         except Exception as error:
             reason = str(error) if isinstance(error, TilthError) else f"{type(error).__name__}: {error}"
-            raise VersionNotLoaded(f"version {self.key} cannot be loaded: {reason[:300]}") from error
+            failure = VersionNotLoaded(f"version {self.key} cannot be loaded: {reason[:300]}")
+            self._failed = (clock.monotonic() + RETRY_S, failure)
+            raise failure from error
         grown = engine.pool.memory_bytes() if engine.pool is not None else resident_bytes("self") - before
         self.size = max(self._least, grown)
         self._engine = engine
@@ -122,6 +132,10 @@ class Residence:
     def forget(self, resident: Resident) -> None:
         with self._guard:
             self._all.discard(resident)
+
+    @property
+    def empty(self) -> bool:
+        return not self._all
 
     def fits(self) -> bool:
         return not self._budget or sum(each.size for each in self._present()) <= self._budget

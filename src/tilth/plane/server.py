@@ -106,6 +106,8 @@ async def _sweep(peers: set[Connection], log: PredictionLog, pace: Pace) -> None
 async def _unload_idle(residence: Residence) -> None:
     while True:
         await asyncio.sleep(SWEEP_S)
+        if residence.empty:
+            continue
         # Ending a version's processes takes a moment.
         await asyncio.to_thread(residence.sweep, clock.monotonic())
 
