@@ -42,29 +42,38 @@ class Target:
 Found = tuple[bytes, Target]
 
 
-def targets_of(places: Sequence[Place]) -> Iterator[Found]:
+def of_deployment(place: Place) -> Iterator[Found]:
+    """All that depends on one deployment alone: its own addresses, and the model that it is within its project."""
+    project_id = place.wanted.project_id
+    yield from _own(place, project_id)
+    yield from _model(f"/p/{place.wanted.project}", place, project_id)
+
+
+def of_projects(places: Sequence[Place]) -> Iterator[Found]:
+    """What tells of all deployments of a project."""
     by_project: dict[str, list[Place]] = {}
     for place in places:
         by_project.setdefault(place.wanted.project, []).append(place)
-        yield from _of_deployment(place)
     for project, members in by_project.items():
-        yield from protocols_at(f"/p/{project}", members, members[0].wanted.project_id)
+        yield from _whole_server(f"/p/{project}", members, members[0].wanted.project_id)
 
 
-def protocols_at(root: str, places: Sequence[Place], project_id: str) -> Iterator[Found]:
-    """The inference protocols beneath a path; models are the deployments."""
-    yield from _whole_server(root, places, project_id)
-    for place in places:
-        yield from _v2_model(root, place, project_id)
-        yield from _v1_model(root, place, project_id)
+def protocols_of_one(root: str, place: Place, project_id: str) -> Iterator[Found]:
+    """The inference protocols beneath a path, with this deployment as their only model."""
+    yield from _whole_server(root, (place,), project_id)
+    yield from _model(root, place, project_id)
+
+
+def _model(root: str, place: Place, project_id: str) -> Iterator[Found]:
+    yield from _v2_model(root, place, project_id)
+    yield from _v1_model(root, place, project_id)
 
 
 def invocations_at(path: str, place: Place, project_id: str) -> Found:
     return path.encode(), Target(project_id, "POST", MLFLOW, place)
 
 
-def _of_deployment(place: Place) -> Iterator[Found]:
-    project_id = place.wanted.project_id
+def _own(place: Place, project_id: str) -> Iterator[Found]:
     root = f"/p/{place.wanted.project}/deployments/{place.wanted.name}"
     yield invocations_at(f"{root}/invocations", place, project_id)
     yield f"{root}/ready".encode(), Target(project_id, "GET", MLFLOW, tell=partial(telling.readiness, place))
@@ -73,7 +82,7 @@ def _of_deployment(place: Place) -> Iterator[Found]:
     yield _explain(f"{root}/explain", place, project_id, MLFLOW)
     for version in _numbers(place):
         yield _explain(f"{root}/versions/{version}/explain", place, project_id, MLFLOW, version)
-    yield from protocols_at(root, (place,), project_id)
+    yield from protocols_of_one(root, place, project_id)
 
 
 def _whole_server(root: str, places: Sequence[Place], project_id: str) -> Iterator[Found]:

@@ -118,7 +118,7 @@ class Follower:
         self._served = {id_: served for id_, served in self._served.items() if id_ in ids}
         self.refusals = {id_: refusal for id_, refusal in self.refusals.items() if id_ in ids}
         failures = {d.id: refusal.error for d in self._wanted.deployments if (refusal := self._refusal_of(d)) is not None}
-        self._core.state = serving_state(self._wanted, self._served, failures)
+        self._core.state = serving_state(self._wanted, self._served, failures, self._core.state)
         self._changed()
 
     def _load_pending(self, wanted: PlaneState) -> None:
