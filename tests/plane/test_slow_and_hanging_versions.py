@@ -185,6 +185,57 @@ def test_a_version_in_a_process_of_its_own_hangs_crashes_and_leaks_alone(serve: 
     assert served.until("apart", "ready").restarts == 3
 
 
+def test_a_deployment_moves_between_the_loop_threads_and_processes_under_load_without_a_failed_request(
+    home: Any, serve: Any, made: Any
+) -> None:
+    served = serve(made["quick"].deployed("moving"))
+    replies: list[Any] = []
+    stop = threading.Event()
+
+    def load() -> None:
+        client = served.worker.client()
+        while not stop.is_set():
+            replies.append(served.ask("moving", 2.0, client=client))
+        client.close()
+
+    threads = [threading.Thread(target=load) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for generation, (name, runtime) in enumerate(
+            [("quick", {"process": True}), ("slow", {}), ("quick", {"load": "lazy"}), ("other", {"max_processes": 2})], 2
+        ):
+            home.publish(made[name].deployed("moving", generation=generation, **runtime))
+            served.worker.wait_for_generation(generation)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert {reply.status for reply in replies} == {200}
+    assert served.value("moving", 2.0) == 3.0
+
+
+def test_what_waits_for_a_slow_version_is_bounded(serve: Any, made: Any) -> None:
+    deployment = msgspec.structs.replace(made["slow"].deployed("slow"), max_queue_rows=3)
+    served = serve(deployment)
+    busy = served.in_background("slow", SLOW)
+    time.sleep(0.2)
+    waiting = [served.in_background("slow", 1.0, 2.0) for _ in range(4)]
+    statuses = sorted(wait().status for wait in waiting)
+    assert (busy().status, statuses) == (200, [200, 503, 503, 503])
+
+
+def test_a_version_that_turns_out_slow_leaves_the_loop(serve: Any, made: Any) -> None:
+    served = serve(made["quick"].deployed("quick"))
+    for _ in range(3):
+        assert served.value("quick", SLOW) == SLOW
+    end = time.monotonic() + PATIENCE_S
+    while served.status("quick").lane != "thread":
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert served.value("quick", 2.0) == 2.0
+
+
 def test_a_large_request_to_a_process_is_answered_in_pieces(serve: Any, made: Any) -> None:
     served = serve(made["quick"].deployed("apart", process=True))
     reply = served.ask("apart", *map(float, range(700)))
@@ -225,7 +276,9 @@ def test_lazy_versions_come_with_their_first_request_and_go_when_idle(serve: Any
 
 def test_lazy_versions_share_a_budget_and_the_one_used_longest_ago_goes(serve: Any, made: Any) -> None:
     lazy = {"load": "lazy", "idle_unload_s": 0.0, "process": True}
-    served = serve(made["quick"].deployed("one", **lazy), made["other"].deployed("two", **lazy), options=("--memory-budget-mb", "1"))
+    served = serve(
+        made["quick"].deployed("one", **lazy), made["other"].deployed("two", **lazy), options=("--memory-budget-mb", "1")
+    )
     assert served.value("one", 2.0) == 2.0
     assert served.until("one", "ready").memory_bytes > 1 << 20
     assert served.value("two", 2.0) == 3.0

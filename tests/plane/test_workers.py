@@ -74,7 +74,7 @@ def test_versions_change_under_load_without_a_failed_request(home: Any, models: 
     worker = home.start()
     worker.wait_for_generation(1)
     with traffic(worker, 4) as load:
-        for generation in range(2, 9):
+        for generation in range(2, 22):
             number = generation % 2
             home.publish(home.deployment(generation, models[number].version(number + 1)))
             worker.wait_for_generation(generation)
