@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tilth import flavours
+from tilth.flavours.pyfunc import _load_pyfunc
 from tilth.wire.models import ModelDocument, PredictMethod
 from tilth.wire.signature import Column, Signature
 
@@ -62,6 +63,8 @@ def test_a_registered_flavour_saves_and_loads_its_models(tmp_path: Path) -> None
     assert document.flavour == "threshold-of-a-test"
     predictor = flavours.load_predictor(tmp_path, document)
     assert predictor.predict(np.array([[1.0], [3.0]])).tolist() == [0.0, 1.0]
+    assert _load_pyfunc(str(tmp_path / "limit.txt")).predict([[1.0], [3.0]]).tolist() == [0.0, 1.0]
+    assert "loader_module: tilth.flavours.pyfunc" in (tmp_path / "MLmodel").read_text()
 
 
 def test_the_names_of_ours_are_taken() -> None:

@@ -17,6 +17,7 @@ from tilth.flavours.frames import is_frame
 from tilth.wire.models import PredictMethod
 from tilth.wire.signature import Signature, Tensor
 
+MLMODEL_NAME = "MLmodel"
 EXAMPLE_ROWS = 5
 EXAMPLE_NAME = "input_example.json"
 SERVING_EXAMPLE_NAME = "serving_input_example.json"
@@ -92,7 +93,7 @@ def _write_documents(
         "signature": {"inputs": _json(signature[0]), "outputs": _json(signature[1]), "params": None},
         "utc_time_created": clock.iso(clock.now()).replace("T", " ").rstrip("Z"),
     }
-    _write_yaml(folder / "MLmodel", document)
+    _write_yaml(folder / MLMODEL_NAME, document)
     (folder / "requirements.txt").write_text("".join(f"{line}\n" for line in requirements))
     _write_yaml(
         folder / "python_env.yaml",

@@ -10,10 +10,22 @@ import msgspec
 import numpy as np
 
 from tilth.flavours.explaining import with_explanation
-from tilth.flavours.frames import as_table
+from tilth.flavours.frames import as_table, is_frame
+from tilth.flavours.mlflow_folder import MLMODEL_NAME, write_companions, write_tensor_companions
 from tilth.flavours.parity import compare, make_rows
-from tilth.flavours.port import ArrayPredictor, Arrays, CannotCompile, Compiled, Compiler, EngineUnusable, Predictor, Rows
+from tilth.flavours.port import (
+    ArrayPredictor,
+    Arrays,
+    CannotCompile,
+    Compiled,
+    Compiler,
+    EngineUnusable,
+    Flavour,
+    Predictor,
+    Rows,
+)
 from tilth.flavours.registry import COMPILERS, compiler_named, flavour_for, flavour_named
+from tilth.flavours.tabular import requirements_of, versions_of
 from tilth.wire.models import DOCUMENT_NAME, CompiledEngine, ModelDocument, Parity, PredictMethod
 from tilth.wire.signature import Unseen
 
@@ -68,6 +80,8 @@ def save_model(
     signature = flavour.signature(model, example, method, categories=categories, unseen=unseen)
     folder.mkdir(parents=True, exist_ok=True)
     document = flavour.save(model, folder, signature=signature, example=example, method=method)
+    if not (folder / MLMODEL_NAME).exists():
+        _describe_for_mlflow(flavour, folder, document, example)
     # The reference is what was saved, read back: the gate then also proves that the folder loads.
     reference = flavour.load(folder, document)
     if isinstance(reference, ArrayPredictor):
@@ -84,6 +98,38 @@ def save_model(
         document = with_explanation(document, folder, reference, seeds)
     (folder / DOCUMENT_NAME).write_bytes(msgspec.json.format(msgspec.json.encode(document)))
     return document
+
+
+def _describe_for_mlflow(flavour: Flavour, folder: Path, document: ModelDocument, example: Any) -> None:
+    """For a flavour of somebody's own that writes only its model: MLflow loads it through ours."""
+    signature, loader = document.signature, "tilth.flavours.pyfunc"
+    detail = {"data": document.model_path, "code": None}
+    requirements = requirements_of(versions_of("tilth", "numpy") | document.frameworks)
+    if signature.tensors:
+        write_tensor_companions(
+            folder,
+            data=document.model_path,
+            loader_module=loader,
+            flavour="tilth",
+            flavour_detail=detail,
+            requirements=requirements,
+            tensors=(signature.tensors, signature.output_tensors),
+            example=_arrays(flavour.encode(example, signature)),
+        )
+        return
+    write_companions(
+        folder,
+        model_path=document.model_path,
+        loader_module=loader,
+        flavour="tilth",
+        flavour_detail=detail,
+        requirements=requirements,
+        signature=signature,
+        several_classes=0,
+        method=None,
+        example=example,
+        by_name=is_frame(example),
+    )
 
 
 def load_predictor(folder: Path, document: ModelDocument) -> Predictor | ArrayPredictor:

@@ -57,6 +57,27 @@ def interval_bar(each: Interval, span: tuple[float, float], *, limit: float | No
     ).format(width, width, said, Markup("".join(body)))
 
 
+def worth_bar(each: Interval, span: tuple[float, float], *, width: int = 180) -> Markup:
+    """A word-sized bar from zero to the value, with a whisker from bound to bound. span: of all bars below each other, with zero."""
+    low, high = span
+    wide = (high - low) or 1.0
+
+    def x(value: float) -> float:
+        return 3 + (width - 6) * (value - low) / wide
+
+    under, over = each.bounds
+    left, right = sorted((x(0.0), x(each.value)))
+    body = (
+        f'<rect class="bar" x="{left:.1f}" y="4" width="{max(right - left, 1):.1f}" height="10" rx="2"/>'
+        f'<path class="whisker" d="M{x(under):.1f} 9H{x(over):.1f}M{x(under):.1f} 6v6M{x(over):.1f} 6v6"/>'
+        f'<path class="axis" d="M{x(0.0):.1f} 1V17"/>'
+    )
+    said = f"{each.label}: {number(each.value)}, between {number(under)} and {number(over)}"
+    return Markup(
+        '<svg class="chart interval" viewBox="0 0 {} 18" width="{}" height="18" role="img" aria-label="{}">{}</svg>'
+    ).format(width, width, said, Markup(body))
+
+
 def interval_columns(
     intervals: Sequence[Interval], label: str, *, limit: float | None = None, width: int = 560, height: int = 250
 ) -> Markup:

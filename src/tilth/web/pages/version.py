@@ -23,6 +23,7 @@ from tilth.domains.tracking import queries as tracking
 from tilth.guard import AccessTo, Permission, get, post
 from tilth.web.commands import shown_command
 from tilth.web.formatting import milliseconds, number
+from tilth.web.importances import importance_part, reasons_part
 from tilth.web.interval_charts import Interval, interval_bar, span_of
 from tilth.web.metric_names import ranked
 from tilth.web.pages.comments import comments_part
@@ -122,6 +123,8 @@ async def version_page(request: Asked, access: AccessTo[None], name: FromPath[st
         card=found.detail.card,
         warnings=list(dict.fromkeys([*v.warnings, *found.detail.card.warnings])),
         signature=logged.document.signature if logged is not None and logged.document is not None else None,
+        importance=importance_part(logged.document if logged is not None else None),
+        reasons=reasons_part(logged.document if logged is not None else None),
         files=logged.files if logged is not None else [],
         served_by=found.served_by,
         deployments_url=project_url(project.name, "deployments"),
