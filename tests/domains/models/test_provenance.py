@@ -134,3 +134,13 @@ def test_what_contradicts_itself_or_is_too_much_is_refused(shared_installation: 
     made = client.post(f"{API}/logged-models", json={"name": "provenance-wrong"}).json()["id"]
     refused = client.put(f"{API}/logged-models/{made}/provenance", json=SAID | wrong)
     assert refused.status_code == 400, refused.text
+
+
+def test_the_card_says_where_an_imported_model_comes_from(shared_installation: Installation) -> None:
+    registered(shared_installation.client, "provenance-card", SAID)
+    card = shared_installation.client.get(f"{API}/models/provenance-card/versions/1/card").json()
+    facts = {
+        fact["name"]: fact["value"] for section in card["sections"] if section["key"] == "imported" for fact in section["facts"]
+    }
+    assert facts["from"] == "churn.joblib (joblib)"
+    assert facts["look at it"] == "not-scannable: it imports from sklearn"

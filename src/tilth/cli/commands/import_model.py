@@ -55,7 +55,11 @@ def import_model(
     connection.init(target.project, url=target.url, token=target.token)
     made = bring_in(path, name, example=example, flavour=flavour, trust=trust, reason=reason, description=description)
     record = {key: value for key, value in asdict(made).items() if key in SHOWN}
-    caller.show_record({key: record[key] for key in SHOWN if caller.as_json or record[key] not in ("", ())})
+    if caller.as_json:
+        caller.show_record({key: record[key] for key in SHOWN})
+        return
+    record["findings"] = "; ".join(made.findings)
+    caller.show_record({key: record[key] for key in SHOWN if record[key]})
 
 
 @model.command("trust", epilog="\b\nExample:\n  tilth model trust m-0190c2… --reason 'trained by us before we had Tilth'\n")

@@ -39,7 +39,9 @@ async def finalize(access: Access[Any], blobs: Blobs, logged_model_id: str, expe
     if model.manifest_digest is not None:
         return model
     document = await document_of(blobs, files)
-    flavour = document.flavour if document is not None else MLFLOW
+    # What was imported and cannot be asked is told by its format.
+    kept_as = model.model_type if model.barred is not None and model.model_type else MLFLOW
+    flavour = document.flavour if document is not None else kept_as
     return await access.write(lambda tx: actions.seal(tx, access.actor, project_id, logged_model_id, manifest, document, flavour))
 
 

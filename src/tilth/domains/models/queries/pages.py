@@ -12,6 +12,7 @@ from tilth.core.clock import Millis
 from tilth.domains.models.queries import facts, logged, registry
 from tilth.domains.models.queries.life import version_life
 from tilth.domains.models.queries.logged import LoggedModel
+from tilth.domains.models.queries.provenance import provenance_of
 from tilth.domains.models.queries.registry import Hold, RegisteredModel
 from tilth.domains.models.rules.card import CardFacts, Text, card_of, engine_of, warnings_of
 from tilth.domains.models.rules.sources import files_elsewhere
@@ -119,6 +120,7 @@ def card(tx: Tx, project_id: str, name: str, version: int) -> Card:
             texts=_texts(tx, model, version),
             tags={**model_view(tx, project_id, name).tags, **view.tags},
             life=version_life(tx, project_id, name, version),
+            provenance=provenance_of(tx, project_id, source.id) if source else None,
         )
     )
 
@@ -241,7 +243,7 @@ def _version_view(
     holds: Sequence[Hold],
     tags: dict[str, str],
 ) -> VersionView:
-    document = source.document if source else None
+    document, barred = (source.document, source.barred) if source else (None, None)
     return VersionView(
         model=model.name,
         version=row.version,
@@ -261,7 +263,8 @@ def _version_view(
         size=source.size if source else 0,
         engine=engine_of(document),
         unservable=_unservable(row, source),
-        warnings=warnings_of(document) if row.logged_model_id is not None else [],
+        # What an imported model lacks is said by why it cannot be served.
+        warnings=warnings_of(document) if row.logged_model_id is not None and (document or not barred) else [],
         in_use_by=[hold.label for hold in holds if hold.version == row.version],
         compiled=list(document.compiled) if document else [],
     )

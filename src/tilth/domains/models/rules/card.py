@@ -14,8 +14,9 @@ from tilth.domains.models.rules.data_words import profile_in_words
 from tilth.domains.models.types import UnknownCardField
 from tilth.wire.evaluations import VersionLife
 from tilth.wire.models import CompiledEngine, ModelDocument
+from tilth.wire.provenance import ProvenanceView
 from tilth.wire.registry import Card, CardField, CardSection
-from tilth.wire.signature import Column
+from tilth.wire.signature import Column, Tensor
 
 HUMAN_FIELDS: dict[str, tuple[str, str]] = {
     "intended_use": ("Intended use", "What decisions is the model for, and who makes them?"),
@@ -79,6 +80,7 @@ class CardFacts:
     texts: Mapping[str, Text]
     tags: Mapping[str, str] = field(default_factory=dict)
     life: VersionLife | None = None
+    provenance: ProvenanceView | None = None
 
 
 def check_field(name: str) -> str:
@@ -92,6 +94,7 @@ def card_of(facts: CardFacts) -> Card:
     fields = [_field(key, facts.texts.get(key)) for key in HUMAN_FIELDS]
     sections = [
         _identity(facts),
+        *([_imported(facts.provenance)] if facts.provenance is not None else []),
         _data(facts.run),
         evaluations_section(facts.life),
         gates_section(facts.life),
@@ -108,7 +111,7 @@ def card_of(facts: CardFacts) -> Card:
         sections=sections,
         fields=fields,
         missing=[each.key for each in fields if each.missing],
-        warnings=warnings_of(facts.document) if facts.logged_model_id is not None else [],
+        warnings=warnings_of(facts.document, facts.provenance) if facts.logged_model_id is not None else [],
         completeness=sum(not each.missing for each in fields) / len(fields),
         library=facts.document.flavour if facts.document else "",
         license=facts.tags.get("license", ""),
@@ -117,8 +120,10 @@ def card_of(facts: CardFacts) -> Card:
     )
 
 
-def warnings_of(document: ModelDocument | None) -> list[str]:
-    """What somebody who wants to use the version should know first."""
+def warnings_of(document: ModelDocument | None, provenance: ProvenanceView | None = None) -> list[str]:
+    """What somebody who wants to use the version should know first, besides why it cannot be served."""
+    if document is None and provenance is not None:
+        return []
     if document is None:
         return ["it was logged without tilth.json, so Tilth knows no signature of it and cannot serve it"]
     found = [
@@ -198,11 +203,31 @@ def _environment(facts: CardFacts) -> CardSection:
     return section_of("environment", "Environment", known, "" if known else "Unknown.")
 
 
+def _imported(provenance: ProvenanceView) -> CardSection:
+    known = {
+        "from": f"{provenance.source} ({provenance.format})",
+        "sha256": provenance.sha256,
+        "may run code": "yes" if provenance.runs_code else "no",
+        "look at it": f"{provenance.verdict}{': ' if provenance.findings else ''}{'; '.join(provenance.findings)}",
+        "brought in by": provenance.recorded_by,
+    }
+    if provenance.trusted is not None:
+        known["trusted by"] = f"{provenance.trusted_by}: {provenance.trust_reason}"
+    return section_of("imported", "Imported", known)
+
+
+def _tensor_in_words(tensor: Tensor) -> str:
+    lengths = "".join(f" × {'any' if length < 0 else length}" for length in tensor.shape[1:])
+    return f"{tensor.type}, rows{lengths}"
+
+
 def _signature(document: ModelDocument | None) -> CardSection:
     if document is None:
-        return section_of("signature", "Signature", {}, "Unknown: the model was logged without tilth.json.")
+        return section_of("signature", "Signature", {}, "Unknown: nobody asked the model, or it was logged without tilth.json.")
     known = {f"input {column.name}": column_in_words(column) for column in document.signature.inputs}
+    known |= {f"input {tensor.name}": _tensor_in_words(tensor) for tensor in document.signature.tensors}
     known |= {f"output {column.name}": column_in_words(column) for column in document.signature.outputs}
+    known |= {f"output {tensor.name}": _tensor_in_words(tensor) for tensor in document.signature.output_tensors}
     return section_of("signature", "Signature", known)
 
 
