@@ -125,6 +125,9 @@ def test_the_repository_lists_all_models_and_their_states(stand: Stand) -> None:
     assert "absent" not in {row["name"] for row in ready}
     assert stand.send("POST", f"{V2}/repository/index", b"").json() == rows
     refused(stand.send("POST", f"{V2}/repository/index", b"{"), 400)
+    packed = {"Content-Encoding": "gzip"}
+    assert stand.send("POST", f"{V2}/repository/index", gzip.compress(b'{"ready": true}'), packed).json() == ready
+    refused(stand.send("POST", f"{V2}/repository/index", gzip.compress(bytes(100_000)), packed), 413)
 
 
 def test_loading_what_serves_is_done_already_and_unloading_is_refused(stand: Stand) -> None:

@@ -99,6 +99,7 @@ class Inquiry(msgspec.Struct, frozen=True):
     tell: Tell
     max_body_bytes: int = MAX_INQUIRY_BYTES
     aside: bool = False
+    coding: Coding | None = None
 
 
 def admit(
@@ -125,7 +126,8 @@ def admit(
         raise Unavailable("this worker is shutting down; ask another")
     if method != "POST":
         return found.tell(b"")
-    return Inquiry(found.codec, found.tell, MAX_ASIDE_BYTES if found.aside else MAX_INQUIRY_BYTES, found.aside)
+    coding = _coding(headers.get(b"content-encoding"))
+    return Inquiry(found.codec, found.tell, MAX_ASIDE_BYTES if found.aside else MAX_INQUIRY_BYTES, found.aside, coding)
 
 
 def codec_at(state: ServingState, target: bytes) -> Codec:

@@ -17,6 +17,7 @@ from tilth.core.errors import Invalid, TilthError
 from tilth.plane.admission import Admission, Headers, Inquiry, admit, codec_at
 from tilth.plane.answers import Answer, BodyTooLarge, HeaderPairs, QueueFull
 from tilth.plane.asks import BATCH_ROWS, Ask, Reply, late, predict_together
+from tilth.plane.compression import inflate
 from tilth.plane.lanes import Lanes
 from tilth.plane.serving import LoadedVersion
 from tilth.plane.state import EMPTY, ServingState
@@ -236,7 +237,7 @@ def _headers(ask: Ask) -> HeaderPairs:
 
 def _told(inquiry: Inquiry, body: bytes) -> Answer:
     try:
-        return inquiry.tell(body)
+        return inquiry.tell(body if inquiry.coding is None else inflate(body, inquiry.coding, inquiry.max_body_bytes))
     except TilthError as error:
         return inquiry.codec.refuse(error)
 
