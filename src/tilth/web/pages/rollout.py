@@ -29,7 +29,7 @@ from tilth.web.pages.frame import Asked, Form, back, curl, may, project_url, rea
 from tilth.web.render import page
 from tilth.web.score_charts import limit_bar, score_bars
 from tilth.wire.rollout_text import span_text, steps_of
-from tilth.wire.rollouts import Finding, Guardrails, RolloutDetail, RolloutView, StartRollout, StepView
+from tilth.wire.rollouts import Evidence, Finding, Guardrails, RolloutDetail, RolloutView, StartRollout, StepView
 
 BASE = "/p/{project:str}/deployments/{name:str}/rollouts"
 SHOWN_BEFORE = 20
@@ -105,6 +105,7 @@ async def _page(request: Asked, access: Access[Any], name: str, which: str) -> R
 
     found, detail, listed, model, versions = await access.read(look)
     base = project_url(project.name, "deployments", name)
+    scores = _compared(detail) if detail else None
     under_way = bool(listed) and listed[0].ended is None
     return page(
         "rollout.html",
@@ -127,7 +128,10 @@ async def _page(request: Asked, access: Access[Any], name: str, which: str) -> R
         verdicts=detail.verdicts if detail else [],
         rails=rails_of(detail.rollout.evidence.findings) if detail and detail.rollout.evidence else [],
         stops=[_stop(step, detail.rollout, now()) for step in detail.rollout.steps] if detail else [],
-        chart=_chart(detail.rollout) if detail else None,
+        scores=scores,
+        chart=score_bars(scores.bins, f"v{scores.candidate.version}, candidate", f"v{scores.champion.version}, champion")
+        if scores
+        else "",
         before=[known for known in listed if detail is None or known.id != detail.rollout.id],
         versions=versions,
         defaults=Guardrails(),
@@ -181,11 +185,10 @@ def _stop(step: StepView, rollout: RolloutView, present: int) -> Stop:
     return Stop(LIVES[step.state], f"{step.percent:g} %", planned)
 
 
-def _chart(rollout: RolloutView) -> Markup | None:
-    seen = rollout.evidence
-    if seen is None or not seen.bins:
-        return None
-    return score_bars(seen.bins, f"v{rollout.candidate}, candidate", f"v{rollout.champion}, champion")
+def _compared(detail: RolloutDetail) -> Evidence | None:
+    """The newest window in which both versions gave scores: at 100 % the champion gives none."""
+    known = [detail.rollout.evidence, *(verdict.evidence for verdict in detail.verdicts)]
+    return next((seen for seen in known if seen is not None and seen.bins), None)
 
 
 @post(BASE, permission=Permission.DEPLOYMENT_CHANGE)

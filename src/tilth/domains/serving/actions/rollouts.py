@@ -9,6 +9,7 @@ from tilth.core.actors import SYSTEM, Actor
 from tilth.core.clock import Millis, now
 from tilth.core.ids import ProjectId, new_id
 from tilth.domains.models import queries as model_queries
+from tilth.domains.serving.actions import ab_tests
 from tilth.domains.serving.actions.generations import checked_note, route_to
 from tilth.domains.serving.actions.rollout_steps import Said, complete, enter, restore, tell
 from tilth.domains.serving.queries import deployments, rollouts
@@ -42,7 +43,7 @@ def start(
     """The first step begins. workers: what the model servers say now, from which the counting starts.
 
     Raises UnknownDeployment, UnknownVersion, UnknownAlias, NotServable, OtherModel, SameVersion, NoChampion, InvalidPlan,
-    RolloutUnderWay.
+    RolloutUnderWay, AbTestUnderWay.
     """
     if wanted.version is not None and wanted.alias is not None:
         raise TwoTargets
@@ -50,6 +51,7 @@ def start(
     going = rollouts.rollout_under_way(tx, project_id, found.id)
     if going is not None:
         raise RolloutUnderWay(name, going.candidate, going.plan.steps[going.step].percent)
+    ab_tests.make_way(tx, actor, found, end=False, why="")
     plan = rules.check_plan(Plan(wanted.steps, wanted.min_requests, wanted.guardrails))
     model = model_queries.model_by_id(tx, project_id, found.model_id)
     if wanted.model is not None and wanted.model != model.name:
