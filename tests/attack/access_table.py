@@ -225,6 +225,8 @@ POST   /p/{project:str}/deployments/{name:str}/rollouts                         
 GET    /p/{project:str}/deployments/{name:str}/rollouts/{rollout:str}                 viewer      read
 POST   /p/{project:str}/deployments/{name:str}/rollouts/{rollout:str}/{verb:str}      maintainer  write
 POST   /p/{project:str}/deployments/{name:str}/rollback                               maintainer  write
+GET    /p/{project:str}/deployments/{name:str}/shadow                                 viewer      read
+POST   /p/{project:str}/deployments/{name:str}/shadow                                 maintainer  write
 GET    /p/{project:str}/deployments/{name:str}/try                                    viewer      read
 POST   /p/{project:str}/deployments/{name:str}/try                                    viewer      predict
 GET    /p/{project:str}/from-mlflow                                                   viewer      read

@@ -73,6 +73,9 @@ def test_a_shadow_answers_unseen_is_compared_and_ends(frame: Any, tilth_server: 
     assert (code, "50.00%" in out) == (0, True)
 
     with tilth_server.client() as client:
+        page = client.get(f"/p/default/deployments/{NAME}/shadow").text
+        assert "Its scores" in page
+        assert f"{worst}" in page
         gone = client.delete(f"/api/v1/p/default/models/{NAME}/versions/2")
         assert (gone.status_code, "shadow of deployment" in gone.text) == (409, True)
     told(tilth_server, "deployment", "shadow", NAME, "2", "--stop")

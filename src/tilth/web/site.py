@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tilth.web.pages import (
+    ab,
     account,
     artifacts,
     audit,
@@ -27,6 +28,7 @@ from tilth.web.pages import (
     runs_columns,
     runs_csv,
     settings,
+    shadow,
     sweeps,
     try_it,
     version,
@@ -56,6 +58,8 @@ routes: list[Any] = [
     *mlflow_links.routes,
     *deployments.routes,
     *rollout.routes,
+    *shadow.routes,
+    *ab.routes,
     *predictions.routes,
     *try_it.routes,
     *audit.routes,

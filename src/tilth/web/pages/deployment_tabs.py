@@ -12,6 +12,7 @@ from tilth.web.pages.frame import may, project_url
 _TABS = (
     ("state", "State", (), Permission.DEPLOYMENT_READ),
     ("rollouts", "Rollouts", ("rollouts",), Permission.DEPLOYMENT_READ),
+    ("shadow", "Shadow", ("shadow",), Permission.DEPLOYMENT_READ),
     ("ab", "A/B", ("ab",), Permission.DEPLOYMENT_READ),
     ("predictions", "Predictions", ("predictions",), Permission.PREDICTION_READ),
     ("try", "Try it", ("try",), Permission.DEPLOYMENT_READ),

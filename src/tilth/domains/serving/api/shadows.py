@@ -30,14 +30,14 @@ Asked = Request[Any, Any, Any]
 @get(ALL, permission=Permission.DEPLOYMENT_READ)
 async def list_shadows(request: Asked, access: AccessTo[None], name: FromPath[str]) -> ShadowList:
     """By version, each with what its process says."""
-    return await _views(request, access, name)
+    return await shadow_views(request, access, name)
 
 
 @put(ONE, permission=Permission.DEPLOYMENT_CHANGE)
 async def start_shadow(request: Asked, access: AccessTo[None], name: FromPath[str], version: FromPath[int]) -> ShadowList:
     """The version answers what the deployment is asked from now on, and nobody is given its answers."""
     await access.write(lambda tx: actions.start_shadow(tx, access.actor, access.project.id, name, version))
-    return await _views(request, access, name)
+    return await shadow_views(request, access, name)
 
 
 @delete(ONE, permission=Permission.DEPLOYMENT_CHANGE)
@@ -71,7 +71,7 @@ async def read_plane_shadows(access: AccessTo[None]) -> PlaneShadows:
     return await access.read(shadows.plane_shadows_across_projects)
 
 
-async def _views(request: Asked, access: Access[None], name: str) -> ShadowList:
+async def shadow_views(request: Asked, access: Access[None], name: str) -> ShadowList:
     def read(tx: Tx) -> tuple[Deployment, list[Shadow], dict[str, str]]:
         found = queries.deployment_by_name(tx, access.project.id, name)
         there = shadows.shadows_of(tx, access.project.id, found.id)
