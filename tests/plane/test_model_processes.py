@@ -13,11 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
-from tests.plane.unruly_models import CRASH, EXIT, HANG, LEAK, PID, RAISE, SLOW, Unruly
+from tests.plane.unruly_models import CRASH, EXIT, HANG, LEAK, PID, RAISE, SLOW, Unruly, save
 
-from tilth.flavours import save_model
 from tilth.plane.executors import ModelHung, ModelProcessDied, ModelProcessFailed, ModelRaised, ProcessPool
 from tilth.plane.executors.environment import code_folder
 from tilth.plane.executors.pool import NoProcess
@@ -26,9 +24,8 @@ from tilth.plane.executors.process import Launch
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    example = pd.DataFrame({"a": [1.0, 2.0], "b": [0.0, 0.0]})
     place = tmp_path_factory.mktemp("unruly") / "model"
-    save_model(Unruly().fit(example.to_numpy(), [0, 0]), place, example=example.to_numpy())
+    save(Unruly(), place)
     return place
 
 

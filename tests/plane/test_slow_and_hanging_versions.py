@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 import pytest
-from tests.plane.unruly_models import CRASH, HANG, LEAK, PID, RAISE, SLOW, Unruly
+from tests.plane.unruly_models import CRASH, HANG, LEAK, PID, RAISE, SLOW, Unruly, save
 
 from tilth.core.hashing import Manifest
-from tilth.flavours import save_model
 from tilth.wire.plane import ModelFile, PlaneDeployment, PlaneRoute, PlaneRuntime, PlaneVersion, VersionStatus
 
 PATIENCE_S = 20.0
@@ -25,7 +23,7 @@ class Named:
     """A model's folder as `PlaneHome.cache` takes it, under a name of its own."""
 
     def __init__(self, folder: Path, name: str, model: Any) -> None:
-        save_model(model.fit(np.zeros((2, 2)), [0, 0]), folder, example=np.zeros((2, 2)))
+        save(model, folder)
         self.folder = folder
         self.manifest = Manifest.of_folder(folder)
         self.name = name

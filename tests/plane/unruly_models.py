@@ -1,14 +1,17 @@
-"""Models that misbehave on request, saved as real scikit-learn estimators: what the first column says happens."""
+"""Models that misbehave on request: what the value in the first column says happens."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, RegressorMixin
+import pandas as pd
+
+from tilth.flavours import save_model
 
 RAISE, HANG, EXIT, CRASH, LEAK, SLOW, PID = 1001.0, 1002.0, 1003.0, 1004.0, 1005.0, 1006.0, 1007.0
 """Rows whose first value is one of these make the model do so; others are answered with that value."""
@@ -16,19 +19,14 @@ LEAK_MB = 400
 _kept: list[Any] = []
 
 
-class Unruly(RegressorMixin, BaseEstimator):
-    """`pause_s`: what each call takes besides."""
+class Unruly:
+    """`pause_s`: what each call takes besides; `offset`: added to answers."""
 
     def __init__(self, pause_s: float = 0.0, offset: float = 0.0) -> None:
         self.pause_s = pause_s
         self.offset = offset
 
-    def fit(self, X: Any, y: Any) -> Unruly:  # noqa: N803 scikit-learn's names
-        self.n_features_in_ = np.shape(X)[1]
-        return self
-
-    def predict(self, X: Any) -> Any:  # noqa: N803
-        table = np.asarray(X, dtype=float)
+    def predict(self, table: np.ndarray) -> np.ndarray:
         asked = set(table[:, 0].tolist())
         if self.pause_s:
             time.sleep(self.pause_s)
@@ -48,3 +46,7 @@ class Unruly(RegressorMixin, BaseEstimator):
         if PID in asked:
             return np.full(len(table), float(os.getpid()))
         return table[:, 0] + self.offset
+
+
+def save(model: Unruly, folder: Path) -> None:
+    save_model(model, folder, example=pd.DataFrame({"a": [1.0, 2.0], "b": [0.0, 0.0]}))
