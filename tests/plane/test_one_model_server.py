@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from tilth.cli.commands.serve import contract_of
+from tilth.sdk.batch.places import open_place
 from tilth.wire import predictions
 
 
@@ -171,6 +172,39 @@ def test_vertex_says_where_it_wants_its_addresses(tmp_path: Path, models: Any) -
 def test_the_platform_is_known_by_what_it_sets(container: str | None, environment: dict[str, str], expected: Any) -> None:
     contract = contract_of(container, environment)
     assert (contract.model, contract.host, contract.port, contract.health, contract.predict) == expected
+
+
+S3_KEYS = {"AWS_ACCESS_KEY_ID": "tester", "AWS_SECRET_ACCESS_KEY": "secret"}
+
+
+@pytest.fixture
+def s3_server() -> Iterator[str]:
+    """Address of an S3 server (moto) with the bucket `tilth-blobs`."""
+    with subprocess.Popen(
+        [sys.executable, str(Path(__file__).parents[1] / "conformance" / "moto_child.py")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, **S3_KEYS},
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        yield f"http://127.0.0.1:{int(child.stdout.readline())}"
+        child.stdin.close()
+
+
+def test_a_model_is_fetched_from_an_object_store(
+    tmp_path: Path, models: Any, s3_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in S3_KEYS.items():
+        monkeypatch.setenv(name, value)
+    address = f"s3://tilth-blobs/models/sums?endpoint={s3_server}&region=us-east-1"
+    place = open_place(address)
+    for entry in models[0].manifest.files:
+        place.write(entry.path, (models[0].folder / entry.path).read_bytes())
+    with serving("--model", address, "--name", "sums", "--port", "0", folder=tmp_path, TMPDIR=str(tmp_path)) as found:
+        assert found.send("POST", "/invocations", ROWS).json()["predictions"] == [pytest.approx(3.0)]
 
 
 def refused(folder: Path, *arguments: str) -> str:

@@ -1,13 +1,13 @@
-"""A model's folder by its address: on this machine, or fetched from an object store with what the environment says."""
+"""A model's folder by its address: on this machine, or fetched from an object store."""
 
 from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from tilth.core.errors import Invalid, NotFound, Unavailable
+from tilth.core.errors import NotFound
 from tilth.core.names import check_artifact_path
+from tilth.sdk.batch.places import is_remote, open_place
 from tilth.wire.models import DOCUMENT_NAME
 
 
@@ -15,43 +15,27 @@ class ModelNotThere(NotFound):
     """No model stands where it should."""
 
 
-class StoreNotReached(Unavailable):
-    """The object store did not give the files."""
+def model_folder(address: str) -> Path:
+    """address: a path, `file:///path`, or `s3://`, `gs://`, `az://` (see open_place). The folder holds `tilth.json`, itself or in
+    its folder `model`.
 
-
-def model_folder(place: str) -> Path:
-    """place: a folder, or `s3://`, `gs://`, `az://` or `file://`. The folder holds `tilth.json`, itself or in its only folder.
-
-    Raises ModelNotThere, StoreNotReached.
+    Raises ModelNotThere, InvalidPlace, StoreTrouble, StoreRefused.
     """
-    folder = _fetched(place) if "://" in place else Path(place)
+    folder = _fetched(address) if is_remote(address) else Path(address.removeprefix("file://"))
     for candidate in (folder, folder / "model"):
         if (candidate / DOCUMENT_NAME).is_file():
             return candidate.resolve()
-    what = "is not there" if not folder.exists() else f"holds no {DOCUMENT_NAME}"
-    raise ModelNotThere(f"{place} {what}; give the folder that tilth.log_model made, such as the `model` of `tilth image`")
+    what = f"holds no {DOCUMENT_NAME}" if is_remote(address) or folder.exists() else "is not there"
+    raise ModelNotThere(f"{address} {what}; give the folder that tilth.log_model made, such as the `model` of `tilth image`")
 
 
-def _fetched(url: str) -> Path:
-    parts = urlsplit(url)
-    if parts.scheme == "file":
-        return Path(parts.path)
-    try:
-        import obstore
-        from obstore.exceptions import BaseError
-        from obstore.store import from_url
-    except ImportError as error:
-        raise Invalid(f"{parts.scheme}:// needs obstore, which is not installed here; install the extra `s3`") from error
+def _fetched(address: str) -> Path:
+    place = open_place(address)
     folder = Path(tempfile.mkdtemp(prefix="tilth-model-"))
-    try:
-        store = from_url(url)
-        for page in obstore.list(store):
-            for item in page:
-                target = folder / check_artifact_path(item["path"])
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with target.open("wb") as out:
-                    for piece in obstore.get(store, item["path"]).stream():
-                        out.write(piece)
-    except (BaseError, OSError, ValueError) as error:
-        raise StoreNotReached(f"{url} cannot be read: {str(error)[:300]}") from error
+    for found in place.files():
+        target = folder / check_artifact_path(found.name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("wb") as out:
+            for piece in place.pieces(found.name):
+                out.write(piece)
     return folder
