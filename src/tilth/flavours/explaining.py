@@ -109,6 +109,9 @@ def with_explanation(document: ModelDocument, folder: Path, reference: Predictor
     for kind, explainer in _candidates(document, folder, reference, seeds, reasons):
         try:
             difference = _missed(explainer, rows, answer)
+        except CannotExplain as refused:
+            reasons.append(str(refused))
+            continue
         except Exception as error:  # noqa: BLE001 as above
             reasons.append(f"{kind}: {type(error).__name__}: {error}"[:300])
             continue
@@ -119,7 +122,7 @@ def with_explanation(document: ModelDocument, folder: Path, reference: Predictor
             found = msgspec.structs.replace(found, rows=len(rows), max_difference=difference)
             return msgspec.structs.replace(document, explanation=found, not_explained="")
         reasons.append(f"{kind}: contributions miss the answer by {difference:.3g}")
-    return msgspec.structs.replace(document, not_explained="; ".join(reasons)[:1000])
+    return msgspec.structs.replace(document, not_explained="; ".join(dict.fromkeys(reasons))[:1000])
 
 
 def _missed(explainer: Explainer, rows: Rows, answer: Outputs) -> float:
@@ -145,12 +148,12 @@ class AdditiveExplainer:
         self._means = np.array(explanation.means)
 
     def contributions(self, rows: Rows) -> tuple[Floats, Floats]:
-        """Raises CannotExplain for a row whose answer is no sum after all: what was checked at registration were other rows."""
+        """Raises CannotExplain for rows whose answers are no sum after all: what was checked at registration were other rows."""
         added = _moved(self._predictor, rows, self._reference, self.link) - self._means
         if len(rows):
             answer = self._predictor.predict(rows)
             if not _difference(added.sum(axis=2) + self._base, self.link, answer) <= ASKED_TOLERANCE:
-                raise CannotExplain("the answer to these rows is no sum over the inputs, as it was for the rows of the example")
+                raise CannotExplain("its answer is no sum over the inputs")
         return added, self._base
 
 

@@ -33,6 +33,8 @@ MOST_SEEDS = 2000
 """Rows of the example, and of check_rows, that the gate looks at: somebody passes the whole training set."""
 
 
+NOTHING_TO_COMPILE = frozenset({"function"})
+"""No compiler reads Python: that it did not is nothing to be told of."""
 NAMED_NOT_EXPLAINED = "reasons are given for models of numbers and categories only"
 NAMED_NOT_COMPILED = "the model takes arrays by name, and the compiled engines take one table of numbers"
 
@@ -87,14 +89,14 @@ def save_model(
     if isinstance(reference, ArrayPredictor):
         arrays = _arrays(flavour.encode(example, signature))
         reference.predict_arrays({name: array[:MOST_SEEDS] for name, array in arrays.items()})
-        document = msgspec.structs.replace(
-            document, not_compiled=document.not_compiled or NAMED_NOT_COMPILED, not_explained=NAMED_NOT_EXPLAINED
-        )
+        not_compiled = document.not_compiled or ("" if document.flavour in NOTHING_TO_COMPILE else NAMED_NOT_COMPILED)
+        document = msgspec.structs.replace(document, not_compiled=not_compiled, not_explained=NAMED_NOT_EXPLAINED)
     else:
         seeds = _rows(flavour.encode(example[:MOST_SEEDS], signature))
         if check_rows is not None:
             seeds = np.vstack([seeds, _rows(flavour.encode(check_rows[:MOST_SEEDS], signature))])
-        document = _with_compiled(model, folder, document, reference, seeds, compilers)
+        if document.flavour not in NOTHING_TO_COMPILE:
+            document = _with_compiled(model, folder, document, reference, seeds, compilers)
         document = with_explanation(document, folder, reference, seeds)
     (folder / DOCUMENT_NAME).write_bytes(msgspec.json.format(msgspec.json.encode(document)))
     return document
