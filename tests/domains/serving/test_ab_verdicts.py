@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tilth.core.errors import Invalid
 from tilth.domains.serving.rules.ab_design import design_of, planned_units
 from tilth.domains.serving.rules.ab_verdicts import evidence_of
-from tilth.domains.serving.types.ab_tests import Design, InvalidAbTest, Part, Sample
+from tilth.domains.serving.types.ab_tests import Design, InvalidAbTest, Part, Sample, Span
 from tilth.wire.ab import AbEvidence, ArmWanted, CreateAb
 
 
@@ -30,7 +30,7 @@ def part(version: int, hits: int, units: int, *, seen: int | None = None, number
 
 
 def evidence(*parts: Part, of: Design | None = None, crossed: int = 0) -> AbEvidence:
-    return evidence_of(of or design(), parts, crossed, 0, 1000, 10)
+    return evidence_of(of or design(), parts, crossed, Span(0, 1000), 10, 2000)
 
 
 def test_an_arm_that_is_certainly_better_wins() -> None:
@@ -55,7 +55,7 @@ def test_the_best_of_several_arms_wins() -> None:
 def test_too_few_labelled_units_are_waited_for() -> None:
     found = evidence(part(1, 30, 99, seen=1000), part(2, 90, 100, seen=1000))
     assert found.verdict.outcome == "waiting"
-    assert "99 labelled units" in found.verdict.words
+    assert "99 labelled callers" in found.verdict.words
 
 
 def test_a_split_that_is_not_the_one_asked_for_silences_everything_else() -> None:

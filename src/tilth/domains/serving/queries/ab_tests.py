@@ -15,7 +15,7 @@ from tilth.domains.serving.queries.deployments import deployment_by_name
 from tilth.domains.serving.rules.ab_verdicts import evidence_of
 from tilth.domains.serving.rules.ab_views import ab_row, ab_view
 from tilth.domains.serving.tables import ab_test, scored_prediction
-from tilth.domains.serving.types.ab_tests import AbTest, Before, Design, Part, Sample, UnknownAbTest
+from tilth.domains.serving.types.ab_tests import AbTest, Before, Design, Part, Sample, Span, UnknownAbTest
 from tilth.wire.ab import AbEvidence, AbMetric, AbRow, AbView
 
 MAX_TESTS = 200
@@ -108,22 +108,28 @@ def ab_evidence(tx: Tx, test: AbTest, now: int) -> AbEvidence | None:
     if test.evidence is not None or test.started is None:
         return test.evidence
     until = max(test.ended or now, test.started + 1)
-    parts, crossed = _parts(tx, test, test.started, until)
-    return evidence_of(test.design, parts, crossed, test.started, until, STRETCHES)
-
-
-def _parts(tx: Tx, test: AbTest, since: int, until: int) -> tuple[list[Part], int]:
-    """Units by arm and stretch of [since, until), and how many met more than one arm. Counted in the database: it may be millions."""
     value = _value_of(test.design.metric)
     scope = and_(
         _scored.project_id == test.project_id,
         _scored.deployment_id == test.deployment_id,
-        _scored.at >= since,
+        _scored.at >= test.started,
         _scored.at < until,
         _scored.version.in_([arm.version for arm in test.design.arms]),
     )
-    # Sums of squares are taken around the mean: of great values that differ little they would keep no digits.
-    centre = float(tx.scalar(select(func.avg(value)).where(scope)) or 0.0)
+    whole = tx.one(select(func.avg(value).label("mean"), func.max(_scored.at).label("last")).where(scope))
+    mean, last = (whole.mean, whole.last) if whole is not None else (None, None)
+    # The course is drawn over the time in which anybody was answered: a test that nobody asks any more keeps its shape.
+    span = Span(test.started, (test.started if last is None else int(last)) + 1)
+    parts, crossed = _parts(tx, test, scope, span, float(mean or 0.0))
+    return evidence_of(test.design, parts, crossed, span, STRETCHES, until)
+
+
+def _parts(tx: Tx, test: AbTest, scope: ColumnElement[bool], span: Span, centre: float) -> tuple[list[Part], int]:
+    """Units by arm and stretch of the span, and how many met more than one arm. Counted in the database: it may be millions.
+
+    centre: sums of squares are taken around it. Of great values that differ little they would keep no digits otherwise.
+    """
+    value = _value_of(test.design.metric)
     unit = (
         select(
             func.min(_scored.version).label("version"),
@@ -138,7 +144,7 @@ def _parts(tx: Tx, test: AbTest, since: int, until: int) -> tuple[list[Part], in
     )
     arm = case((unit.c.version == unit.c.other, unit.c.version), else_=CROSSED).label("arm")
     # The quotient of two integers is one in both databases.
-    stretch = ((unit.c.first - literal(since)) * STRETCHES).op("/")(literal(until - since)).label("stretch")
+    stretch = ((unit.c.first - literal(span.since)) * STRETCHES).op("/")(literal(span.until - span.since)).label("stretch")
     off = unit.c.value - centre
     rows = tx.all(
         select(

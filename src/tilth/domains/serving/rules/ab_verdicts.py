@@ -15,14 +15,14 @@ from tilth.domains.serving.rules.ab_statistics import (
 )
 from tilth.domains.serving.rules.outcomes import proportion
 from tilth.domains.serving.types import WHOLE
-from tilth.domains.serving.types.ab_tests import Arm, Design, Interval, Part, Sample
+from tilth.domains.serving.types.ab_tests import Arm, Design, Interval, Part, Sample, Span
 from tilth.wire.ab import AbArm, AbComparison, AbEvidence, AbPoint, AbVerdict
 
 NOTHING = Sample(0, 0.0, 0.0, True)
 
 
-def evidence_of(design: Design, parts: Sequence[Part], crossed: int, started: int, until: int, stretches: int) -> AbEvidence:
-    """parts: what was counted, stretch by stretch of [started, until). crossed: units that met more than one arm."""
+def evidence_of(design: Design, parts: Sequence[Part], crossed: int, span: Span, stretches: int, at: int) -> AbEvidence:
+    """parts: what was counted, stretch by stretch of the span. crossed: units that met more than one arm. at: the moment of the look."""
     samples = {arm.version: _sum(parts, arm.version) for arm in design.arms}
     arms = [_arm(design, arm, parts, samples[arm.version]) for arm in design.arms]
     control = samples[design.control.version]
@@ -30,10 +30,10 @@ def evidence_of(design: Design, parts: Sequence[Part], crossed: int, started: in
     planned = planned_units(design, control)
     p = mismatch_p([arm.units for arm in arms], [arm.weight for arm in design.arms])
     return AbEvidence(
-        at=until,
+        at=at,
         arms=arms,
         comparisons=comparisons,
-        path=_path(design, parts, started, until, stretches),
+        path=_path(design, parts, span, stretches),
         planned=planned,
         crossed=crossed,
         mismatch_p=p,
@@ -98,7 +98,7 @@ def _sides(design: Design, interval: Interval) -> tuple[bool, bool]:
     return (above, below) if design.goal == "higher" else (below, above)
 
 
-def _path(design: Design, parts: Sequence[Part], started: int, until: int, stretches: int) -> list[AbPoint]:
+def _path(design: Design, parts: Sequence[Part], span: Span, stretches: int) -> list[AbPoint]:
     """How each comparison developed; without the stretches in which nothing could be said yet."""
     points = []
     for arm in design.arms[1:]:
@@ -106,7 +106,7 @@ def _path(design: Design, parts: Sequence[Part], started: int, until: int, stret
             treatment, control = _sum(parts, arm.version, end), _sum(parts, design.control.version, end)
             found = always_valid(treatment, control, alpha=design.alpha_each, effect=design.effect)
             if found is not None:
-                at = started + (until - started) * end // stretches
+                at = span.since + (span.until - span.since) * end // stretches
                 bounds = found.interval
                 points.append(AbPoint(arm.version, at, treatment.units + control.units, bounds.value, bounds.low, bounds.high))
     return points
@@ -120,12 +120,12 @@ def verdict(
         counted = ", ".join(f"{arm.units:,} (v{arm.version})" for arm in arms)
         return AbVerdict(
             "mismatch",
-            f"the arms answered {counted} units, which a split of {_shares(arms)} makes by chance once in {1 / max(split_p, 1e-12):,.0f} "
-            "tests: units are lost or counted on one side only",
+            f"the arms answered {counted} callers, which a split of {_shares(arms)} makes by chance once in {1 / max(split_p, 1e-12):,.0f} "
+            "tests: callers are lost or counted on one side only",
             "find the cause (retries, an arm that fails, callers without a route key), then begin anew; believe no figure of this one",
         )
     if fewest < LEAST_UNITS:
-        words = f"an arm has {fewest:,} labelled units; at least {LEAST_UNITS} in each are needed before anything is said"
+        words = f"an arm has {fewest:,} labelled callers; at least {LEAST_UNITS} in each are needed before anything is said"
         return AbVerdict("waiting", words, "let it run and log labels: `tilth labels log`")
     winners = [each for each in comparisons if each.wins]
     if winners:
@@ -141,16 +141,13 @@ def verdict(
         return AbVerdict("equivalent", words, "conclude it with whichever is cheaper to run", control)
     if planned is not None and min(_in_control_units(arm, design) for arm in arms) >= planned:
         words = (
-            f"every arm has the planned {planned:,} units, and none was found to differ; "
+            f"every arm has the planned {planned:,} callers, and none was found to differ; "
             f"a difference of {design.effect:g} or more is unlikely"
         )
         return AbVerdict("exhausted", words, f"conclude it with version {control}, or go on for a smaller difference", control)
-    left = (
-        "" if planned is None else f" About {planned:,} labelled units of the control are planned; it has {arms[0].labelled:,}."
-    )
-    return AbVerdict(
-        "open", f"no telling yet which arm is better.{left}", "let it run; looking as often as you like does no harm"
-    )
+    left = "" if planned is None else f"; {planned:,} labelled callers of the control are planned, it has {arms[0].labelled:,}"
+    words = f"an arm may still be better or worse than version {control}{left}"
+    return AbVerdict("open", words, "let it run; looking as often as you like does no harm")
 
 
 def _in_control_units(arm: AbArm, design: Design) -> float:

@@ -123,6 +123,14 @@ class Part:
     sample: Sample
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The moments [since, until)."""
+
+    since: int
+    until: int
+
+
 class UnknownAbTest(NotFound):
     def __init__(self, deployment: str, number: int) -> None:
         super().__init__(
