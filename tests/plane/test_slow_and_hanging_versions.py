@@ -272,6 +272,16 @@ def test_lazy_versions_come_with_their_first_request_and_go_when_idle(serve: Any
     assert served.value("lazy", 3.0) == 3.0
 
 
+def test_a_lazy_version_is_unloaded_when_a_v2_client_says_so(serve: Any, made: Any) -> None:
+    served = serve(made["quick"].deployed("lazy", load="lazy", idle_unload_s=0.0), made["other"].deployed("eager"))
+    assert served.value("lazy", 2.0) == 2.0
+    served.until("lazy", "ready")
+    assert served.client.send("POST", "/p/demo/v2/repository/models/lazy/unload", {}).status == 200
+    served.until("lazy", "unloaded")
+    assert served.value("lazy", 3.0) == 3.0
+    assert served.client.send("POST", "/p/demo/v2/repository/models/eager/unload", {}).status == 400
+
+
 def test_lazy_versions_share_a_budget_and_the_one_used_longest_ago_goes(serve: Any, made: Any) -> None:
     lazy = {"load": "lazy", "idle_unload_s": 0.0, "process": True}
     served = serve(

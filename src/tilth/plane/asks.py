@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
@@ -53,6 +54,7 @@ class Ask:
         "rows",
         "served",
         "slip",
+        "timer",
         "unpacked",
         "version",
         "wish",
@@ -83,6 +85,7 @@ class Ask:
         self.packed: bytes | None = None
         self.failure: TilthError | None = None
         self.answered = False
+        self.timer: asyncio.TimerHandle | None = None
         self.large = False
         self.unpacked = False
 

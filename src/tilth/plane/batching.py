@@ -206,6 +206,8 @@ class Core:
 
     def _reply(self, ask: Ask, answer: Answer) -> None:
         ask.answered = True
+        if ask.timer is not None:
+            ask.timer.cancel()
         self.in_flight -= 1
         now = clock.perf()
         tally = ask.served.tally

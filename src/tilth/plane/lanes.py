@@ -33,6 +33,7 @@ class _Job:
         self.progress = clock.perf()
         self.done = False
         self.overdue = False
+        self.timer: asyncio.TimerHandle | None = None
 
     def run(self) -> None:
         if self.asks[0].large:
@@ -58,7 +59,8 @@ class Lanes:
             self._give_up([ask], _stuck(ask))
             return
         if ask.deadline is not None:
-            asyncio.get_running_loop().call_later(max(0.0, ask.deadline - clock.perf()), self._expire, ask)
+            left = max(0.0, ask.deadline - clock.perf())
+            ask.timer = asyncio.get_running_loop().call_later(left, self._expire, ask)
         lane.waiting.append(ask)
         self._pump(lane)
 
@@ -73,12 +75,15 @@ class Lanes:
             future = loop.run_in_executor(lane.threads, job.run)
             future.add_done_callback(lambda finished, job=job: self._leave(lane, job, finished))  # type: ignore[misc]
             if lane.pool is None:  # a pool ends its processes itself
-                loop.call_later(lane.timeout_s, self._check, lane, job)
+                job.timer = loop.call_later(lane.timeout_s, self._check, lane, job)
         if lane.pool is not None:
             lane.pool.waiting_since = lane.waiting[0].arrived if lane.waiting else None
 
     def _leave(self, lane: Lane[Ask], job: _Job, finished: asyncio.Future[None]) -> None:
         job.done = True
+        if job.timer is not None:
+            # It would keep bodies and results in memory until it is due.
+            job.timer.cancel()
         lane.running -= 1
         if job.overdue:
             lane.overdue -= 1
@@ -99,7 +104,7 @@ class Lanes:
             return
         left = job.progress + lane.timeout_s - clock.perf()
         if left > 0:
-            asyncio.get_running_loop().call_later(left + 0.001, self._check, lane, job)
+            job.timer = asyncio.get_running_loop().call_later(left + 0.001, self._check, lane, job)
             return
         job.overdue = True
         lane.overdue += 1
