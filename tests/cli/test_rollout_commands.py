@@ -39,3 +39,8 @@ def test_steps_that_cannot_be_read_are_refused(wrong: str) -> None:
 def test_guardrails_that_cannot_be_read_are_wrong_usage(wrong: str) -> None:
     with pytest.raises(click.UsageError, match=r"max_error_rate=0\.02"):
         guardrails_of([wrong], [], 200)
+
+
+def test_an_unknown_guardrail_is_answered_with_those_there_are() -> None:
+    with pytest.raises(click.UsageError, match="no guardrail 'max_latency'; there are max_error_rate, "):
+        guardrails_of(["max_latency=20"], [], 200)

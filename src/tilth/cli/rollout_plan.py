@@ -6,6 +6,11 @@ from collections.abc import Iterable
 from typing import Any
 
 import click
+import msgspec
+
+from tilth.wire.rollouts import Guardrails
+
+KNOWN = tuple(field.name for field in msgspec.structs.fields(Guardrails) if field.name != "labels")
 
 
 def guardrails_of(limits: Iterable[str], labels: Iterable[str], least_labels: int) -> dict[str, Any]:
@@ -13,7 +18,10 @@ def guardrails_of(limits: Iterable[str], labels: Iterable[str], least_labels: in
     rails: dict[str, Any] = {}
     for limit in limits:
         name, value = _pair(limit, "a guardrail", "max_error_rate=0.02 or max_p99_ms=off")
-        rails[name if name.startswith(("max_", "p99_")) else f"max_{name}"] = value
+        name = name if name.startswith(("max_", "p99_")) else f"max_{name}"
+        if name not in KNOWN:
+            raise click.UsageError(f"there is no guardrail {name!r}; there are {', '.join(KNOWN)}")
+        rails[name] = value
     watched = []
     for label in labels:
         metric, worse = _pair(label, "a label guardrail", "auc=0.02")

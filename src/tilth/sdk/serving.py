@@ -46,11 +46,13 @@ def deploy(
     wait: bool = True,
     timeout_s: float = 120.0,
     note: str = "",
+    cancel_rollout: bool = False,
 ) -> DeploymentView:
     """Serves `model` (`flight-delay@champion` follows the alias, `flight-delay/3` is pinned) as deployment `name`, by default its own.
 
     settings: those to change, such as {"process": True, "memory_mb": 2000}; the others stay as they are.
-    wait: until every model server serves it. Raises DeploymentFailed, DeploymentNotLive, and what the server refuses.
+    wait: until every model server serves it. cancel_rollout: end one that is under way.
+    Raises DeploymentFailed, DeploymentNotLive, and what the server refuses.
     """
     target = connection()
     reference = parse_reference(model)
@@ -59,7 +61,12 @@ def deploy(
     called = check_slug(name or _slug(reference.model), "deployment")
     path = f"{target.api}/deployments/{called}"
     body = Deploy(
-        model=reference.model, version=reference.version, alias=reference.alias, settings=dict(settings or {}), note=note
+        model=reference.model,
+        version=reference.version,
+        alias=reference.alias,
+        settings=dict(settings or {}),
+        note=note,
+        cancel_rollout=cancel_rollout,
     )
     view = target.http.call("PUT", path, DeploymentView, body=body)
     return _until_live(target, path, view, timeout_s) if wait else view

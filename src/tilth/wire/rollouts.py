@@ -125,7 +125,8 @@ class ScoreBin(msgspec.Struct, frozen=True):
 class Evidence(msgspec.Struct, frozen=True):
     """What was known when a verdict was given: the window from the step's start, over all model servers.
 
-    serving: state of the step's generation (`live`, `failed`, ...). error: of the first model server that has one.
+    serving: state of the step's generation (`live`, `failed`, ...). error: of the first model server that has one. failing_since: since
+    when a model server refuses the generation, None when none does.
     """
 
     percent: float
@@ -138,6 +139,7 @@ class Evidence(msgspec.Struct, frozen=True):
     champion: Side
     findings: tuple[Finding, ...] = ()
     bins: tuple[ScoreBin, ...] = ()
+    failing_since: int | None = None
 
 
 class VerdictView(msgspec.Struct, frozen=True):

@@ -97,7 +97,10 @@ def test_scores_that_moved_away_roll_back(m: Rollouts) -> None:
 
 def test_a_candidate_that_no_model_server_can_load_is_rolled_back(m: Rollouts) -> None:
     m.start(2)
-    verdict = m.judge(error="m/2 needs treelite, which is not installed")
+    assert m.judge(error="the files of m/2 cannot be fetched").code == "refused"
+    assert m.judge(acknowledged=2).code == "requests"
+    assert m.judge(error="m/2 needs treelite, which is not installed").code == "refused"
+    verdict = m.judge(error="m/2 needs treelite, which is not installed", after_ms=10_000)
     assert isinstance(verdict, RollBack)
     assert "a model server refused version 2: m/2 needs treelite" in verdict.reason
     assert m.split() == [(1, 10_000)]

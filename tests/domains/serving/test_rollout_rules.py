@@ -30,9 +30,9 @@ STATES = st.sampled_from(["ok", "waiting", "unclear", "broken", "idle"])
 WORSE = {"idle": 0, "ok": 0, "waiting": 1, "unclear": 1, "broken": 2}
 
 
-def evidence(*states: Any, requests: int = 100, live_since: int | None = 0, serving: str = "live") -> Evidence:
+def evidence(*states: Any, requests: int = 100, live_since: int | None = 0, serving: str = "live", **more: Any) -> Evidence:
     found = tuple(Finding(f"rail-{number}", state, "share", f"{state}!") for number, state in enumerate(states))
-    return Evidence(5, 0, 0, live_since, serving, "", Side(2, requests), Side(1, 900), found)
+    return Evidence(5, 0, 0, live_since, serving, "", Side(2, requests), Side(1, 900), found, **more)
 
 
 def rank(verdict: Verdict) -> int:
@@ -52,7 +52,8 @@ def rank(verdict: Verdict) -> int:
         (evidence(live_since=None, serving="loading"), Hold),
         (evidence(serving="pending"), Hold),
         (evidence(serving="unserved"), Hold),
-        (evidence(serving="failed", live_since=None), RollBack),
+        (evidence(serving="failed", live_since=None, failing_since=50_001), Hold),
+        (evidence(serving="failed", live_since=None, failing_since=50_000), RollBack),
     ],
 )
 def test_what_is_seen_decides(given_: Evidence, verdict: type) -> None:

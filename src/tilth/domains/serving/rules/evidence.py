@@ -39,4 +39,9 @@ def evidence_of(
         champion=side(rollout.champion, champion),
         findings=(*measured, *outcomes),
         bins=bins,
+        failing_since=_failing_since(step.evidence, now) if status.state == "failed" else None,
     )
+
+
+def _failing_since(before: Evidence | None, now: Millis) -> int:
+    return before.failing_since if before is not None and before.failing_since is not None else now

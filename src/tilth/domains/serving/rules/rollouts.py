@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tilth.core.clock import Millis
+from tilth.core.clock import SECOND, Millis
 from tilth.domains.serving.types import WHOLE, InvalidPlan, Plan
 from tilth.wire.rollout_text import span_text
 from tilth.wire.rollouts import Evidence, Finding, StepPlan
 
 MOST_WORDS = 400
+REFUSAL_PATIENCE = Millis(10 * SECOND)
+"""A refusal may come from files that could not be fetched just then; model servers try again, and what served before serves on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,9 @@ Verdict = Advance | Hold | RollBack | Finish
 
 def judge(plan: Plan, step: int, evidence: Evidence, now: Millis, *, paused: bool = False) -> Verdict:
     """step: the present one, counted from 0. A broken guardrail rolls back at any time; going on needs that nothing is left to wait for."""
-    if evidence.serving == "failed":
-        return RollBack(_cut(f"a model server refused version {evidence.candidate.version}: {evidence.error}"))
+    if evidence.failing_since is not None:
+        refused = _cut(f"a model server refused version {evidence.candidate.version}: {evidence.error}")
+        return RollBack(refused) if now - evidence.failing_since >= REFUSAL_PATIENCE else Hold("refused", refused)
     broken = [finding.words for finding in evidence.findings if finding.state == "broken"]
     if broken:
         return RollBack(_cut("; ".join(broken)))
