@@ -48,6 +48,22 @@ def column_arrays(given: Tensors, columns: Sequence[Column], picker: Picker) -> 
     return flat
 
 
+def floats_of(given: Tensors, columns: Sequence[Column]) -> NDArray[np.float64] | None:
+    """The table of columns that are all floats of one length, given wide or one by one; None for anything else."""
+    wide = _wide(given.arrays, columns)
+    if wide is not None:
+        return wide.astype(np.float64, order="C") if wide.dtype.kind == "f" else None
+    if len(given.arrays) != len(columns):
+        return None
+    picked = [given.arrays.get(column.name) for column in columns]
+    first = picked[0]
+    if first is None or first.ndim != 1:
+        return None
+    if any(array is None or array.dtype.kind != "f" or array.shape != first.shape for array in picked):
+        return None
+    return np.array(picked, dtype=np.float64).T.copy(order="C")
+
+
 def check_lengths(arrays: dict[str, Array]) -> None:
     """Raises WrongShape unless all have the same number of rows."""
     if len({len(array) for array in arrays.values()}) > 1:

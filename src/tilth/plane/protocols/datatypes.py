@@ -33,6 +33,9 @@ NUMPY_TYPES: dict[str, str] = {
     "BYTES": "object",
 }
 DATATYPES = {numpy: datatype for datatype, numpy in NUMPY_TYPES.items()}
+_NATIVE = {datatype: np.dtype(numpy) for datatype, numpy in NUMPY_TYPES.items()}
+_LITTLE = {datatype: native.newbyteorder("<") for datatype, native in _NATIVE.items()}
+_BY_TYPE = {native: datatype for datatype, native in _NATIVE.items()}
 MOST_AXES = 32
 _LENGTH = struct.Struct("<I")
 
@@ -54,7 +57,7 @@ def from_raw(name: str, datatype: str, shape: list[int], raw: memoryview) -> Arr
     count = math.prod(shape)
     if datatype == "BYTES":
         return _from_raw_bytes(name, count, raw).reshape(shape)
-    dtype = np.dtype(NUMPY_TYPES[datatype]).newbyteorder("<")
+    dtype = _LITTLE[datatype]
     if len(raw) != count * dtype.itemsize:
         raise InvalidTensor(
             f"tensor {name!r} has {len(raw)} bytes; {datatype} of the shape {shape} takes {count * dtype.itemsize}"
@@ -64,13 +67,13 @@ def from_raw(name: str, datatype: str, shape: list[int], raw: memoryview) -> Arr
         if (flags > 1).any():
             raise InvalidTensor(f"tensor {name!r} is BOOL, and byte {int(np.argmax(flags > 1))} is neither 0 nor 1")
         return flags.astype(np.bool_).reshape(shape)
-    return np.frombuffer(raw, dtype=dtype).astype(dtype.newbyteorder("=")).reshape(shape)
+    return np.frombuffer(raw, dtype=dtype).astype(_NATIVE[datatype]).reshape(shape)
 
 
 def to_raw(array: Array) -> bytes:
     """Raises ValueError for an object that is neither text nor bytes (a missing one is empty)."""
     if array.dtype != object:
-        return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+        return array.astype(_LITTLE[datatype_of(array)], copy=False).tobytes()
     pieces = []
     for element in array.ravel():
         raw = b"" if element is None else element.encode() if isinstance(element, str) else element
@@ -96,9 +99,16 @@ def from_json(name: str, datatype: str, shape: list[int], data: Any) -> Array:
         return _objects(elements).reshape(shape)
     if datatype.startswith("FP") and None in elements:
         elements = [math.nan if element is None else element for element in elements]
+    if datatype == "FP64":
+        # Nothing is narrowed, and a whole number that is too large raises by itself.
+        return _made(name, datatype, elements).reshape(shape)
+    with np.errstate(over="raise"):
+        return _made(name, datatype, elements).reshape(shape)
+
+
+def _made(name: str, datatype: str, elements: list[Any]) -> Array:
     try:
-        with np.errstate(over="raise"):
-            return np.array(elements, dtype=np.float64 if datatype == "FP64" else NUMPY_TYPES[datatype]).reshape(shape)
+        return np.array(elements, dtype=_NATIVE[datatype])
     except (OverflowError, FloatingPointError) as error:
         raise InvalidTensor(f"tensor {name!r}: a number does not fit into {datatype}") from error
 
@@ -112,7 +122,7 @@ def to_json(array: Array) -> list[Any]:
 
 
 def datatype_of(array: Array) -> str:
-    return DATATYPES[array.dtype.name]
+    return _BY_TYPE[array.dtype]
 
 
 def _flat(name: str, shape: list[int], data: list[Any]) -> list[Any]:
