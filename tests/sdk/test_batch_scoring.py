@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import numpy as np
 import pandas as pd
@@ -276,3 +277,48 @@ def test_another_job_does_not_go_on_with_half_an_output(model, tmp_path):
         == 3000
     )
     assert len(list((tmp_path / "out").glob("*.parquet"))) == 3
+
+
+def test_an_output_does_not_lie_among_the_files_that_are_scored(model, tmp_path):
+    pl.from_pandas(flights(5)).write_parquet(tmp_path / "in.parquet")
+    for name in ("out.parquet", "out"):
+        with pytest.raises(Invalid, match="lies in the folder that is scored"):
+            tilth.score(f"{MODEL}/1", tmp_path, tmp_path / name)
+
+
+def test_the_pages_of_run_and_version_show_what_was_scored(model, tmp_path, live):
+    rows = flights(40)
+    rows.loc[3, "origin"] = "ORD"
+    pl.from_pandas(rows).write_parquet(tmp_path / "in.parquet")
+    done = tilth.score(f"{MODEL}/1", tmp_path / "in.parquet", tmp_path / "out.parquet", processes=1, on_bad_row="skip")
+    headers = {"authorization": f"Bearer {live.token}"}
+    run = httpx.get(f"{live.url}/p/default/runs/{done.run_id}", headers=headers).text
+    version = httpx.get(f"{live.url}/p/default/models/{MODEL}/versions/1", headers=headers).text
+    for page in (run, version):
+        assert "Scored files" in page
+        assert str(tmp_path / "out.parquet") in page
+    assert f"/p/default/models/{MODEL}/versions/1" in run
+    assert "1 refused" in run
+    assert f"/p/default/runs/{done.run_id}" in version
+
+
+def test_the_command_scores_and_says_what_came_of_it(model, tmp_path, live):
+    (tmp_path / "in.csv").write_text("id,hour,seats,origin\n007,1.5,100,EWR\n008,20,120,JFK\n")
+
+    def tilth_score(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "tilth.cli", "score", f"{MODEL}/1", "--in", "in.csv", *words]
+        return subprocess.run(command, cwd=tmp_path, env=live.environment, capture_output=True, text=True, timeout=60)
+
+    ended = tilth_score("--out", "out.csv", "--columns", "id", "--json")
+    assert ended.returncode == 0, ended.stderr
+    found = json.loads(ended.stdout)
+    assert (found["rows"], found["refused"], found["version"]) == (2, 0, f"{MODEL}/1")
+    lines = (tmp_path / "out.csv").read_text().splitlines()
+    assert lines[0] == "id,probability,model_version"
+    assert [line.split(",")[0] for line in lines[1:]] == ["007", "008"]
+    again = tilth_score("--out", "out.csv", "--columns", "id")
+    assert again.returncode == 1
+    assert "is complete" in again.stderr
+    assert "Traceback" not in again.stderr
+    assert tilth_score("--out", "none.csv", "--columns", "-").returncode == 0
+    assert (tmp_path / "none.csv").read_text().startswith("probability,model_version\n")

@@ -92,6 +92,7 @@ def score(
         )
     rows = _source(os.fspath(source), source_format)
     into, kind = _output(os.fspath(output), output_format)
+    _check_apart(rows, into)
     keep = checked_columns(rows, found.document, columns, kind, on_bad_row)
     work = ScoringWork(
         folder=str(found.folder),
@@ -240,6 +241,13 @@ def _output(address: str, wanted: FileFormat | None) -> tuple[Output, FileFormat
     folder, name = split_name(address)
     parts = f"{folder.partition('?')[0]}/.{name}.parts{question}{query}"
     return Output(address, open_place(folder), name, open_place(parts), parts), kind
+
+
+def _check_apart(rows: Source, into: Output) -> None:
+    """An output among the files of an input folder would be input of the next call. Raises InvalidPlace."""
+    inside = f"{rows.place.shown.rstrip('/')}/"
+    if not rows.one and f"{into.shown}/".startswith(inside):
+        raise InvalidPlace(f"{into.shown} lies in the folder that is scored; write beside it")
 
 
 def _identity(work: ScoringWork, source: str, inputs: tuple[InputFile, ...]) -> str:

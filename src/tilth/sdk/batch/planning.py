@@ -35,16 +35,17 @@ class UnreadableFile(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The files of one job, all of one format. address: of the place they lie in."""
+    """The files of one job, all of one format. address: of the place they lie in. one: a file was named, not its folder."""
 
     address: str
     place: Place
     format: FileFormat
     files: tuple[Found, ...]
+    one: bool
 
     @property
     def shown(self) -> str:
-        return f"{self.place.shown}/{self.files[0].name}" if len(self.files) == 1 else self.place.shown
+        return f"{self.place.shown}/{self.files[0].name}" if self.one else self.place.shown
 
     @property
     def bytes(self) -> int:
@@ -79,7 +80,7 @@ def source_of(address: str, place: Place, name: str, wanted: FileFormat | None) 
     kinds = {kind for kind in formats.values() if kind is not None}
     if len(kinds) > 1:
         raise InvalidPlace(f"{shown} holds files of several formats ({', '.join(sorted(kinds))}); score them one by one")
-    return Source(address, place, kinds.pop(), tuple(files))
+    return Source(address, place, kinds.pop(), tuple(files), one=bool(name))
 
 
 def columns_of(source: Source, file: Found) -> dict[str, object]:
