@@ -263,6 +263,27 @@ def test_an_interpreter_that_is_none_is_refused_and_what_served_before_serves_on
     assert served.status("apart").lane == "process"
 
 
+@pytest.mark.parametrize(
+    ("at_zero", "runtime", "why"),
+    [
+        (RAISE, {}, "ValueError: unlucky"),
+        (RAISE, {"process": True}, "ValueError: unlucky"),
+        (CRASH, {"process": True}, "was ended by SIGSEGV"),
+        (HANG, {"process": True, "predict_timeout_s": 0.5}, "gave no answer within 0.5 s"),
+    ],
+)
+def test_a_version_that_cannot_warm_up_is_refused_and_the_old_one_serves_on(
+    home: Any, serve: Any, made: Any, tmp_path: Path, at_zero: float, runtime: dict[str, Any], why: str
+) -> None:
+    served = serve(made["quick"].deployed("warm"))
+    broken = Named(tmp_path / "broken", "broken", Unruly(at_zero=at_zero))
+    home.cache(broken)
+    home.publish(broken.deployed("warm", generation=2, **runtime))
+    assert why in served.worker.wait_for_refusal(2)
+    assert served.value("warm", 2.0) == 2.0
+    assert served.worker.status().deployments[0].acknowledged == 1
+
+
 def test_lazy_versions_come_with_their_first_request_and_go_when_idle(serve: Any, made: Any) -> None:
     served = serve(made["quick"].deployed("lazy", load="lazy", idle_unload_s=0.2))
     assert served.worker.status().deployments[0].acknowledged == 1

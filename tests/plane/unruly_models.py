@@ -20,14 +20,16 @@ _kept: list[Any] = []
 
 
 class Unruly:
-    """`pause_s`: what each call takes besides; `offset`: added to answers."""
+    """`pause_s`: what each call takes besides; `offset`: added to answers; `at_zero`: one of the above, done when the value is 0, which
+    is what model servers warm up with."""
 
-    def __init__(self, pause_s: float = 0.0, offset: float = 0.0) -> None:
+    def __init__(self, pause_s: float = 0.0, offset: float = 0.0, at_zero: float = 0.0) -> None:
         self.pause_s = pause_s
         self.offset = offset
+        self.at_zero = at_zero
 
     def predict(self, table: np.ndarray) -> np.ndarray:
-        asked = set(table[:, 0].tolist())
+        asked = {value or self.at_zero for value in table[:, 0].tolist()}
         if self.pause_s:
             time.sleep(self.pause_s)
         if RAISE in asked:
