@@ -82,6 +82,12 @@ def test_a_program_of_tensorflow_is_asked_by_its_signature(rows: np.ndarray, tmp
     document = save_model(program, tmp_path / "saved", example=rows[:3])
     assert (document.flavour, [c.name for c in document.signature.inputs]) == ("tensorflow", ["x0", "x1", "x2", "x3"])
     given = load_predictor(tmp_path / "saved", document).predict(rows)
+    asked = (
+        "import sys, warnings; warnings.simplefilter('ignore'); import mlflow, numpy as np;"
+        "print(mlflow.pyfunc.load_model(sys.argv[1]).predict({'rows': np.ones((2, 4), dtype=np.float32)})['sums'])"
+    )
+    said = subprocess.run([sys.executable, "-c", asked, str(tmp_path / "saved")], capture_output=True, text=True, check=True)
+    assert said.stdout.splitlines()[-1] == "[8.0, 8.0]"
     np.testing.assert_allclose(given, 2 * rows.sum(axis=1), rtol=1e-5, atol=1e-5)
 
 

@@ -22,6 +22,8 @@ import onnx
 import pandas as pd
 import pytest
 import xgboost
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from safetensors.numpy import save_file
 from skl2onnx import to_onnx
 from sklearn.linear_model import LogisticRegression
@@ -32,7 +34,10 @@ from tilth.flavours import UnusableExample
 from tilth.sdk import importing
 from tilth.sdk.importing import NotImportable
 from tilth.sdk.importing.formats import found_at
+from tilth.sdk.importing.pickle_look import dangerous, look_at
+from tilth.sdk.importing.preparing import keep
 from tilth.sdk.importing.scanning import scan
+from tilth.sdk.importing.types import RUNS_CODE
 from tilth.sdk.models import NothingToLoad
 from tilth.wire.registry import LoggedModelView
 
@@ -276,3 +281,48 @@ def test_what_is_no_model_is_told_so(tmp_path: Path) -> None:
         importing.import_model(tmp_path / "folder")
     with pytest.raises(NotImportable, match="there is nothing at"):
         importing.import_model(tmp_path / "absent")
+
+
+def test_metadata_that_leads_out_of_its_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "secret.onnx").write_bytes(b"x")
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "MLmodel").write_text("flavors: {onnx: {data: ../secret.onnx}}")
+    with pytest.raises(NotImportable, match="which is not in the folder"):
+        found_at(tmp_path / "m")
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "MLmodel").write_text("flavors: {python_function: {}}")
+    (tmp_path / "linked" / "model.bin").symlink_to(tmp_path / "secret.onnx")
+    with pytest.raises(NotImportable, match=r"model\.bin is a link"):
+        keep(found_at(tmp_path / "linked"), tmp_path / "out")
+
+
+@given(
+    st.binary(max_size=400),
+    st.sampled_from(["", ".onnx", ".pkl", ".joblib", ".safetensors", ".json", ".ubj", ".txt", ".keras", ".pt"]),
+)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_a_file_holds_it_is_told_apart_or_refused(tmp_path: Path, content: bytes, suffix: str) -> None:
+    for data in (content, b"\x80\x04" + content, b"\x78\x9c" + content, b"PK\x03\x04" + content):
+        path = tmp_path / f"file{suffix}"
+        path.write_bytes(data)
+        try:
+            seen = scan(found_at(path))
+        except NotImportable:
+            continue
+        assert seen.verdict != "clean" or suffix == ".onnx" or found_at(path).format not in RUNS_CODE
+
+
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text(max_size=20) | st.binary(max_size=20),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+        max_leaves=20,
+    ),
+    st.sampled_from([2, 3, 4, 5]),
+)
+def test_a_program_start_is_found_wherever_it_stands_in_a_pickle(value: Any, protocol: int) -> None:
+    hidden = [value, {"again": [value, Starts(Path("nowhere"))]}, value]
+    look = look_at(io.BytesIO(pickle.dumps(hidden, protocol)))
+    assert look.whole
+    assert [name.partition(".")[2] for name in dangerous(look)] == ["system"]
+    assert not dangerous(look_at(io.BytesIO(pickle.dumps([value, value], protocol))))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import get_args
 
 import click
+import msgspec
 
 from tilth.cli.caller import Caller, shared
 from tilth.cli.client import Api
@@ -32,6 +34,9 @@ Examples:
 @click.option(
     "--flavour", type=click.Choice(get_args(Format)), metavar="FORMAT", help="What it is, where the file does not tell."
 )
+@click.option(
+    "--categories", type=click.Path(dir_okay=False), help='JSON file of text columns and their values: {"origin": ["JFK"]}.'
+)
 @click.option("--trust", is_flag=True, help="Run what came with it, in a process of its own. Takes a maintainer.")
 @click.option("--reason", default="", help="Why it is trusted; kept in the audit trail.")
 @click.option("--description", default="", help="Words about this version.")
@@ -42,6 +47,7 @@ def import_model(
     name: str | None,
     example: str | None,
     flavour: str | None,
+    categories: str | None,
     trust: bool,
     reason: str,
     description: str,
@@ -53,13 +59,31 @@ def import_model(
     """
     target = caller.target()
     connection.init(target.project, url=target.url, token=target.token)
-    made = bring_in(path, name, example=example, flavour=flavour, trust=trust, reason=reason, description=description)
+    made = bring_in(
+        path,
+        name,
+        example=example,
+        flavour=flavour,
+        categories=_vocabularies(categories),
+        trust=trust,
+        reason=reason,
+        description=description,
+    )
     record = {key: value for key, value in asdict(made).items() if key in SHOWN}
     if caller.as_json:
         caller.show_record({key: record[key] for key in SHOWN})
         return
     record["findings"] = "; ".join(made.findings)
     caller.show_record({key: record[key] for key in SHOWN if record[key]})
+
+
+def _vocabularies(path: str | None) -> dict[str, list[str]] | None:
+    if path is None:
+        return None
+    try:
+        return msgspec.json.decode(Path(path).read_bytes(), type=dict[str, list[str]])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise click.UsageError(f"{path} does not hold lists of texts by column: {error}") from error
 
 
 @model.command("trust", epilog="\b\nExample:\n  tilth model trust m-0190c2… --reason 'trained by us before we had Tilth'\n")

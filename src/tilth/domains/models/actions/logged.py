@@ -114,10 +114,16 @@ def remove_files(tx: Tx, project_id: ProjectId, logged_model_id: str, path: str)
 
 
 def changeable(tx: Tx, project_id: ProjectId, logged_model_id: str) -> LoggedModel:
-    """The model, held, if its files may change still: no version was ever made of it. Raises UnknownLoggedModel, ModelSealed."""
+    """The model, held, if its files may change still: no version was ever made of it, and nobody imported it.
+
+    Raises UnknownLoggedModel, ModelSealed.
+    """
     model = logged.lock_logged_model(tx, project_id, logged_model_id)
     if logged.was_registered(tx, project_id, model.id):
         raise ModelSealed(model.id, "registered")
+    if model.status == "ready" and provenance_of(tx, project_id, model.id) is not None:
+        # What was looked at, and maybe trusted, is these files and no others.
+        raise ModelSealed(model.id, "imported")
     return model
 
 
