@@ -34,12 +34,14 @@ class LogPolicy(msgspec.Struct, frozen=True):
     """What of a deployment's predictions is kept. redact: by name of an input or output. key: hex, hashes are made under it.
 
     sample: parts of 10,000 of the predictions that are kept, chosen by a hash of their ids. label_key: columns that labels name.
+    scores: whether labels will be joined to them.
     """
 
     redact: dict[str, Redaction] = {}
     key: str = ""
     sample: int = 10_000
     label_key: tuple[str, ...] = ()
+    scores: bool = True
 
 
 class ShippedVersion(msgspec.Struct, frozen=True):

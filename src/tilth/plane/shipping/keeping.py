@@ -29,7 +29,7 @@ def weight_of(policy: LogPolicy) -> float:
 
 def redacted(name: str, values: list[Any], policy: LogPolicy) -> list[Any]:
     """The values, or their hashes. Those of a dropped field must not be asked for."""
-    if policy.redact.get(name) != "hash":
+    if not policy.redact or policy.redact.get(name) != "hash":
         return values
     key = policy.key.encode()
     return [None if value is None else hashed(value, key) for value in values]

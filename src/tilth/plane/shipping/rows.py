@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import polars as pl
 
-from tilth.core.clock import Millis, iso
+from tilth.core.clock import DAY, Millis, iso
 from tilth.plane.shipping.keeping import redacted, weight_of
-from tilth.plane.shipping.layout import INPUT, OUTPUT, Layout
+from tilth.plane.shipping.layout import BASE, INPUT, OUTPUT, Layout
 from tilth.plane.shipping.versions import KnownVersion
 from tilth.wire.labels import key_of
 from tilth.wire.predictions import PredictionFrame
 from tilth.wire.shipping import ShippedFile
 
 Values = Mapping[str, list[Any]]
+_OF_REQUEST = [name for name in BASE if name != "row"]
+"""Columns that are the same in every row of a request, in the order of the notes that `add` makes."""
 
 
 class Rows:
@@ -27,7 +31,11 @@ class Rows:
         self.day = day
         self.shadow = shadow
         self._layout = layout
-        self._columns: dict[str, list[Any]] = {name: [] for name in layout.schema}
+        # What all rows of a request share is noted once, and spread out over them when the file is written.
+        self._requests: list[tuple[Any, ...]] = []
+        self._counts: list[int] = []
+        self._inputs: list[tuple[str, list[Any]]] = [(name, []) for name in layout.inputs]
+        self._outputs: list[tuple[str, list[Any]]] = [(name, []) for name in layout.outputs]
         self._versions: set[str] = set()
         self._first, self._last = 1 << 53, 0
         self._least, self._greatest = "g", ""
@@ -35,32 +43,31 @@ class Rows:
 
     @property
     def cells(self) -> int:
-        return self.rows * len(self._columns)
+        return self.rows * len(self._layout.schema)
 
     def add(self, frame: PredictionFrame, known: KnownVersion, inputs: Values, outputs: Values) -> None:
         """inputs, outputs: none where they could not be read; a column that is missing is null."""
-        count, policy = frame.rows, known.facts.policy
-        base = {
-            "prediction_id": frame.prediction_id,
-            # Microseconds.
-            "at": frame.moment * 1000,
-            "deployment": known.facts.deployment,
-            "model": known.facts.model,
-            "version": known.facts.version,
-            "shadow": frame.shadow,
-            "route_key_hash": (key_of([frame.route_key]) or "") if frame.route_key else "",
-            "request_id": _request_id(frame, known),
-            "protocol": frame.protocol,
-            "latency_us": frame.latency_us or None,
-            "sample_weight": weight_of(policy),
-        }
-        for name, value in base.items():
-            self._columns[name] += [value] * count
-        self._columns["row"] += range(count)
-        for prefix, names, values in ((INPUT, self._layout.inputs, inputs), (OUTPUT, self._layout.outputs, outputs)):
-            for name in names:
+        facts, count = known.facts, frame.rows
+        self._requests.append(
+            (
+                frame.prediction_id,
+                frame.moment * 1000,  # microseconds
+                facts.deployment,
+                facts.model,
+                facts.version,
+                frame.shadow,
+                (key_of([frame.route_key]) or "") if frame.route_key else "",
+                _request_id(frame, known) if facts.policy.redact else frame.request_id,
+                frame.protocol,
+                frame.latency_us or None,
+                weight_of(facts.policy),
+            )
+        )
+        self._counts.append(count)
+        for columns, values in ((self._inputs, inputs), (self._outputs, outputs)):
+            for name, kept in columns:
                 column = values.get(name)
-                self._columns[prefix + name] += [None] * count if column is None else redacted(name, column, policy)
+                kept += [None] * count if column is None else redacted(name, column, facts.policy)
         self.rows += count
         self._versions.add(frame.version)
         self._first, self._last = min(self._first, frame.moment), max(self._last, frame.moment)
@@ -68,9 +75,17 @@ class Rows:
 
     def parquet(self) -> bytes:
         schema = self._layout.schema
-        # By column, and not strict: a NaN in a whole number is a null, as it was in the request.
-        frame = pl.DataFrame([pl.Series(name, self._columns[name], schema[name], strict=False) for name in schema])
-        return written(frame)
+        shared = pl.DataFrame(self._requests, schema={name: schema[name] for name in _OF_REQUEST}, orient="row")
+        request = np.repeat(np.arange(len(self._counts)), self._counts)
+        first = np.repeat(np.cumsum(self._counts) - self._counts, self._counts)
+        # Not strict: a NaN in a whole number is a null, as it was in the request.
+        values = [
+            pl.Series(prefix + name, kept, schema[prefix + name], strict=False)
+            for prefix, columns in ((INPUT, self._inputs), (OUTPUT, self._outputs))
+            for name, kept in columns
+        ]
+        row = pl.Series("row", np.arange(self.rows) - first, pl.Int32)
+        return written(shared.select(pl.all().gather(request)).with_columns(row, *values).select(list(schema)))
 
     def announced(self, digest: str, size: int) -> ShippedFile:
         return ShippedFile(
@@ -98,7 +113,12 @@ def written(frame: pl.DataFrame) -> bytes:
 
 def day_of(moment: int) -> str:
     """The UTC day, `2026-11-21`."""
-    return iso(Millis(moment))[:10]
+    return _day(moment // DAY)
+
+
+@lru_cache(64)
+def _day(number: int) -> str:
+    return iso(Millis(number * DAY))[:10]
 
 
 def _request_id(frame: PredictionFrame, known: KnownVersion) -> str:

@@ -16,7 +16,6 @@ from tilth.core.killpoints import reach
 from tilth.plane.protocols.reading import Read, columns_of
 from tilth.plane.shipping.control import Control
 from tilth.plane.shipping.keeping import is_kept
-from tilth.plane.shipping.layout import layout_of
 from tilth.plane.shipping.rows import Rows, day_of
 from tilth.plane.shipping.scores import AT_ONCE, Scores
 from tilth.plane.shipping.segments import Segment, close_left_ones, closed_segments
@@ -132,14 +131,14 @@ class _Load:
         return self._files
 
     def _add(self, frame: PredictionFrame, known: KnownVersion, read: Read) -> None:
-        if not frame.shadow:
+        if known.facts.policy.scores and not frame.shadow:
             scores = self._scores.setdefault(frame.deployment_id, Scores(frame.deployment_id))
             scores.add(frame, known, *read)
             if len(scores) >= AT_ONCE:
                 self._control.keep_scores(scores.take())
         if not is_kept(frame.prediction_id, known.facts.policy):
             return
-        layout = layout_of(known.signature if read is not _NOTHING else None, known.facts.policy)
+        layout = known.bare_layout if read is _NOTHING else known.layout
         place = (frame.deployment_id, day_of(frame.moment), layout.digest, frame.shadow)
         rows = self._rows.get(place)
         if rows is None:
@@ -162,8 +161,11 @@ def _read(frame: PredictionFrame, known: KnownVersion) -> Read | None:
     except Invalid as error:
         logger.warning("prediction %s of %s cannot be read: %s", frame.prediction_id, frame.version, error)
         return None
-    whole = all(len(values) == frame.rows for columns in read for values in columns.values())
-    return read if whole else None
+    for columns in read:
+        for values in columns.values():
+            if len(values) != frame.rows:
+                return None
+    return read
 
 
 def _batch(segments: Sequence[Segment]) -> list[Segment]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
 
 from tilth.core import clock
 from tilth.plane.shipping.control import Control
+from tilth.plane.shipping.layout import Layout, layout_of
 from tilth.wire.models import DOCUMENT_NAME, ModelDocument
 from tilth.wire.plane import CACHE_FOLDER
 from tilth.wire.shipping import ShippedVersion
@@ -18,12 +20,21 @@ REMEMBER_S = 5.0
 """A change of what is kept takes effect so soon."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class KnownVersion:
     """signature None: the model's document is gone, so that its frames cannot be read."""
 
     facts: ShippedVersion
     signature: Signature | None
+
+    @cached_property
+    def layout(self) -> Layout:
+        return layout_of(self.signature, self.facts.policy)
+
+    @cached_property
+    def bare_layout(self) -> Layout:
+        """Of rows whose values cannot be read."""
+        return layout_of(None, self.facts.policy)
 
 
 class Versions:
@@ -32,17 +43,18 @@ class Versions:
     def __init__(self, home: Path, control: Control) -> None:
         self._home = home
         self._control = control
-        self._facts: dict[tuple[str, str], tuple[float, ShippedVersion | None]] = {}
+        self._known: dict[tuple[str, str], tuple[float, KnownVersion | None]] = {}
         self._signatures: dict[str, Signature | None] = {}
 
     def find(self, deployment_id: str, key: str) -> KnownVersion | None:
         """None: the deployment or the version is gone, with everything that its frames could belong to. Raises ControlUnreachable."""
         now = clock.monotonic()
-        asked, facts = self._facts.get((deployment_id, key), (0.0, None))
+        asked, known = self._known.get((deployment_id, key), (0.0, None))
         if not asked or now - asked > REMEMBER_S:
             facts = self._control.version(deployment_id, key)
-            self._facts[deployment_id, key] = (now, facts)
-        return None if facts is None else KnownVersion(facts, self._signature(facts))
+            known = KnownVersion(facts, self._signature(facts)) if facts is not None else None
+            self._known[deployment_id, key] = (now, known)
+        return known
 
     def _signature(self, facts: ShippedVersion) -> Signature | None:
         if facts.manifest_digest not in self._signatures:

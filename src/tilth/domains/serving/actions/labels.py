@@ -128,6 +128,14 @@ def keep_scores(tx: Tx, deployment_id: str, block: ScoredRows) -> int:
     return kept
 
 
+def wants_scores(tx: Tx, found: Deployment, at: int) -> bool:
+    """Whether `keep_scores` would keep rows of the UTC day of `at`, so that nobody sends what is thrown away."""
+    waiting, by_key = labels.label_kinds(tx, found.project_id, found.id)
+    if by_key or waiting or _measured(tx, found):
+        return True
+    return labels.scored_on_day(tx, found.project_id, found.id, at, MOST_SCORES_A_DAY) < MOST_SCORES_A_DAY
+
+
 def _measured(tx: Tx, found: Deployment) -> bool:
     """Whether every row counts: labels come for it, or an A/B test counts its units."""
     if found.settings.label_key or labels.has_labels(tx, found.project_id, found.id):

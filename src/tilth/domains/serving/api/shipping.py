@@ -14,10 +14,12 @@ from tilth.core.clock import iso, now
 from tilth.core.hashing import is_digest
 from tilth.core.ids import Digest
 from tilth.core.ports import BlobMissing, Blobs, NotADigest
+from tilth.domains.models.queries import ModelVersion
 from tilth.domains.serving.actions import labels
 from tilth.domains.serving.actions import predictions as actions
 from tilth.domains.serving.queries import predictions as queries
 from tilth.domains.serving.rules.prediction_files import TARGET_ROWS, to_join
+from tilth.domains.serving.types import Deployment
 from tilth.domains.serving.types.predictions import FileNotUploaded, PredictionFile, UnknownPredictionFile, UnknownShippedVersion
 from tilth.guard import AccessTo, Permission, get, post, put
 from tilth.guard.files import UNCOMPRESSED, blobs_of
@@ -44,7 +46,12 @@ async def read_shipped_version(
     request: Asked, access: AccessTo[None], deployment_id: FromPath[str], key: FromQuery[str]
 ) -> ShippedVersion:
     """What the frames of `key` (`model/3`) in a deployment are read by, and what of them is kept. 404: nobody will ever know."""
-    found, project, version = await access.read(lambda tx: queries.version_across_projects(tx, deployment_id, key))
+
+    def read(tx: Tx) -> tuple[Deployment, str, ModelVersion, bool]:
+        found, project, version = queries.version_across_projects(tx, deployment_id, key)
+        return found, project, version, labels.wants_scores(tx, found, now())
+
+    found, project, version, scores = await access.read(read)
     if version.logged_model_id is None or version.manifest_digest is None:
         raise UnknownShippedVersion(deployment_id, key)
     sealer: Sealer = request.app.state[SEALER]
@@ -59,7 +66,7 @@ async def read_shipped_version(
         version=version.version,
         logged_model_id=version.logged_model_id,
         manifest_digest=version.manifest_digest,
-        policy=LogPolicy(settings.redact, secret, settings.log_sample, settings.label_key),
+        policy=LogPolicy(settings.redact, secret, settings.log_sample, settings.label_key, scores),
     )
 
 
