@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -20,6 +21,7 @@ from sklearn.linear_model import LinearRegression
 import tilth
 from tilth.core.hashing import Manifest
 from tilth.flavours import save_model
+from tilth.sdk.batch.calling import NotTrusted
 from tilth.sdk.batch.crews import ProcessCrew
 from tilth.sdk.batch.errors import InvalidPlace, ScorerLost
 from tilth.sdk.batch.inputs import fit
@@ -222,3 +224,18 @@ def test_values_are_judged_by_the_signature(column, values, bad):
     assert found.bad.keys() == bad.keys()
     for row, part in bad.items():
         assert part in found.bad[row]
+
+
+def test_a_model_from_elsewhere_that_runs_code_is_scored_only_when_trusted(live, tmp_path):
+    tilth.init(url=live.url, token=live.token)
+    rows = pd.DataFrame(np.random.default_rng(4).normal(size=(30, 2)), columns=["a", "b"])
+    joblib.dump(LinearRegression().fit(rows, rows.sum(axis=1)), tmp_path / "sums.joblib")
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    tilth.import_model(
+        tmp_path / "sums.joblib", "batch-imported", example=tmp_path / "rows.csv", trust=True, reason="made in a test"
+    )
+    with pytest.raises(NotTrusted, match="runs code of its own"):
+        tilth.score("batch-imported/1", tmp_path / "rows.csv", tmp_path / "out.parquet", processes=1)
+    tilth.score("batch-imported/1", tmp_path / "rows.csv", tmp_path / "out.parquet", processes=1, trust=True)
+    out = pl.read_parquet(tmp_path / "out.parquet")
+    np.testing.assert_allclose(out[out.columns[-2]].to_numpy(), rows.sum(axis=1), atol=1e-9)
