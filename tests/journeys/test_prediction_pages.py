@@ -42,6 +42,11 @@ def test_the_form_is_filled_with_the_models_example_and_asks_the_deployment(dela
     assert "No label yet" in shown
     listed = browser.get(f"{PAGE}/predictions").text
     assert prediction[1] in listed
+    assert "Ask version" in shown
+    told = browser.get(f"{PAGE}/predictions/{prediction[1]}", params={"reasons": "1"}).text
+    assert "what each input added, on the scale" in told
+    assert "an average row" in told
+    assert all(f'<td class="mono">{name}</td>' in told for _, name in names)
 
 
 def test_what_is_typed_wrongly_is_told_beside_the_form(delays: Done, browser: httpx.Client) -> None:

@@ -17,7 +17,7 @@ _WAYS = {
     "native": "by {framework} itself",
     "additive": "as a sum over the inputs, asked one by one",
 }
-_SCALES = {
+SCALES = {
     "identity": "the answer itself",
     "logistic": "log-odds of the answer",
     "softmax": "logarithm of the share of the likeliest output",
@@ -72,4 +72,4 @@ def reasons_part(document: ModelDocument | None) -> ReasonsPart | None:
 def _explained(document: ModelDocument, explanation: Explanation) -> ReasonsPart:
     way = _WAYS[explanation.kind].format(framework=document.flavour)
     checked = f"they add up to the answer within {number(explanation.max_difference, 2)} on {explanation.rows} rows"
-    return ReasonsPart(way, _SCALES[explanation.link], checked, "")
+    return ReasonsPart(way, SCALES[explanation.link], checked, "")

@@ -15,12 +15,15 @@ from tilth.domains.models import queries as models
 from tilth.domains.models.types import UnknownModel, UnknownVersion
 from tilth.domains.serving import queries
 from tilth.domains.serving.api.predictions import READER
+from tilth.domains.serving.jobs.trial import ModelServerAway, TrialDesk
 from tilth.domains.serving.queries.labels import label_history
 from tilth.domains.serving.types import Deployment
 from tilth.guard import Access, AccessTo, Permission, get
 from tilth.web.commands import shown_command
 from tilth.web.pages.deployment_tabs import deployment_tabs
 from tilth.web.pages.frame import Asked, curl, may, project_url, read_whole, shell, with_query
+from tilth.web.pages.try_it import TRIALS
+from tilth.web.reasons import Reasons, reasons_of
 from tilth.web.render import page
 from tilth.wire.labels import LabelVersion
 from tilth.wire.prediction_tables import PredictionDetail, PredictionPage, PredictionRow
@@ -103,6 +106,7 @@ async def prediction_page(
         detail=detail,
         lines=lines,
         lineage=lineage,
+        reasons=await _reasons(request, access, found, detail),
         may_label=may(access, Permission.LABEL_WRITE),
         label_command=shown_command("tilth", "labels", "log", name, "labels.csv", "--project", project),
         snippets=[
@@ -111,6 +115,20 @@ async def prediction_page(
         ],
         short=_short,
     )
+
+
+async def _reasons(request: Asked, access: Access[Any], found: Deployment, detail: PredictionDetail | None) -> Reasons | None:
+    """Of the first row, where the page was asked for them."""
+    if detail is None or not request.query_params.get("reasons"):
+        return None
+    desk: TrialDesk = request.app.state[TRIALS]
+    row = detail.rows[0]
+    body = msgspec.json.encode({"dataframe_records": [row.inputs]})
+    try:
+        who = f"page:{access.principal.actor.name}"
+        return reasons_of(await desk.explain(access.project.name, found.name, row.version, body, who), row.inputs)
+    except ModelServerAway as away:
+        return Reasons(error=str(away))
 
 
 def _known(

@@ -67,7 +67,14 @@ class TrialDesk:
 
     async def ask(self, project: str, deployment: str, body: bytes, request_id: str) -> Trial:
         """body: a request in MLflow's JSON form. Raises ModelServerAway; what the model server refuses is an answer."""
-        address = f"{self._serve_url}/p/{quote(project, safe='')}/deployments/{quote(deployment, safe='')}/invocations"
+        return await self._post(project, deployment, "invocations", body, request_id)
+
+    async def explain(self, project: str, deployment: str, version: int, body: bytes, request_id: str) -> Trial:
+        """What each input added to the answer of a version that the deployment serves. Otherwise as `ask`."""
+        return await self._post(project, deployment, f"versions/{version}/explain", body, request_id)
+
+    async def _post(self, project: str, deployment: str, verb: str, body: bytes, request_id: str) -> Trial:
+        address = f"{self._serve_url}/p/{quote(project, safe='')}/deployments/{quote(deployment, safe='')}/{verb}"
         headers = {
             "authorization": f"Bearer {self._secret(self._today())}",
             "content-type": "application/json",
