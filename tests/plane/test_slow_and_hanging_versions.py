@@ -267,6 +267,7 @@ def test_an_interpreter_that_is_none_is_refused_and_what_served_before_serves_on
     ("at_zero", "runtime", "why"),
     [
         (RAISE, {}, "ValueError: unlucky"),
+        (HANG, {"predict_timeout_s": 0.5}, "gave no answer within 0.5 s while it warmed up"),
         (RAISE, {"process": True}, "ValueError: unlucky"),
         (CRASH, {"process": True}, "was ended by SIGSEGV"),
         (HANG, {"process": True, "predict_timeout_s": 0.5}, "gave no answer within 0.5 s"),

@@ -6,6 +6,7 @@ import contextlib
 import sys
 import threading
 from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import wait
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -39,6 +40,8 @@ SLOW_S = 0.005
 """A version that takes longer for one row predicts beside the event loop."""
 SWITCH_S = 0.0005
 """How long a thread that computes in Python may keep the interpreter from the event loop, once a slow version is loaded."""
+SLACK_S = 0.5
+"""Beyond `predict_timeout_s`, so that a process that hangs is told of by those who end it."""
 RELOAD_S = 180.0
 """How long the first request of a lazy version that is away may take besides."""
 
@@ -49,6 +52,10 @@ class VersionRefused(TilthError):
     def __init__(self, key: str, reason: str) -> None:
         super().__init__(f"{key}: {reason}")
         self.key = key
+
+
+class WarmUpTooSlow(TilthError):
+    """A version hangs, or is slower than its deployment allows, before it took any traffic."""
 
 
 class Folders(Protocol):
@@ -164,14 +171,27 @@ def _warmed(
     first = _first_rows(folder, loaded)
     fastest = float("inf")
     for count in WARM_UP_ROWS:
-        begun = clock.perf()
-        loaded.listed(loaded.predict(repeated(first, count)))
+        # In the version's own thread: one that hangs must not take a loading thread with it.
+        running = loaded.lane.threads.submit(_predict_once, loaded, repeated(first, count))
+        if not wait([running], runtime.predict_timeout_s + SLACK_S).done:
+            raise WarmUpTooSlow(
+                f"gave no answer within {runtime.predict_timeout_s:g} s while it warmed up with {count} rows; "
+                "raise the setting predict_timeout_s if it may take longer"
+            )
+        took = running.result()
         if count == 1:
-            fastest = min(fastest, clock.perf() - begun)
+            fastest = min(fastest, took)
     loaded.inline = engine.pool is None and fastest <= SLOW_S
     if engine.pool is None and not loaded.inline:
         sys.setswitchinterval(SWITCH_S)
     return loaded, loaded.inline
+
+
+def _predict_once(loaded: LoadedVersion, rows: Inputs) -> float:
+    """Seconds that it took."""
+    begun = clock.perf()
+    loaded.listed(loaded.predict(rows))
+    return clock.perf() - begun
 
 
 def _first_rows(folder: Path, loaded: LoadedVersion) -> Inputs:
