@@ -42,7 +42,7 @@ def course(points: Sequence[AbPoint], effect: float, width: int = 560, height: i
     for place, version in enumerate(versions):
         body.append(_arm([point for point in points if point.version == version], place, x, y))
     body += [f'<path class="ideal" d="M{left:g} {y(level):.1f}H{width - right:g}"/>' for level in (effect, -effect)]
-    body.append(f'<path class="mark" d="M{left:g} {y(0):.1f}H{width - right:g}"/>')
+    body.append(f'<path class="whisker" d="M{left:g} {y(0):.1f}H{width - right:g}"/>')
     last = "; ".join(_said(points, version) for version in versions)
     return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
         width, height, f"Difference to the control as it developed. {last}", Markup("".join(body))
