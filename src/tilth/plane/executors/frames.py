@@ -95,7 +95,7 @@ def read(take: Callable[[int], bytearray]) -> Frame:
         raise FrameDamaged(f"a frame says that its head has {length} bytes")
     try:
         head = _decode(take(length))
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, MemoryError) as error:
         raise FrameDamaged(f"the head of a frame cannot be read: {error}") from error
     return Frame(head.kind, head.text, head.detail, {each.name: _array(each, take) for each in head.arrays})
 
