@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as arrow
+import pyarrow.parquet
 import pytest
 from tests.plane.protocol_stand import SIGNATURES, Reply, Stand
 
@@ -100,7 +102,15 @@ def test_tensors_are_nested_lists(stand: Stand, body: Any) -> None:
         ("flights", parquet(FLIGHTS)[:-30], PARQUET, 400, "cannot be read"),
         ("flights", parquet(FLIGHTS[["hour"]]), PARQUET, 400, "'wind' is missing"),
         ("flights", parquet(FLIGHTS.assign(hour=["a", "b"])), PARQUET, 400, "'hour', row 0"),
-        ("flights", parquet(FLIGHTS.assign(wind=[[1], [2]])), PARQUET, 400, "'wind', row 0"),
+        ("flights", parquet(FLIGHTS.assign(wind=[[1], [2]])), PARQUET, 400, "'wind' of the Parquet file holds List"),
+        ("flights", parquet(FLIGHTS.assign(origin=[b"JFK", b"LGA"])), PARQUET, 400, "'origin' of the Parquet file holds Binary"),
+        (
+            "flights",
+            parquet(FLIGHTS.assign(hour=pd.to_datetime(["2020", "2021"]))),
+            PARQUET,
+            400,
+            "'hour', row 0: expected a whole",
+        ),
         ("flights", b"x", "text/csv; charset=latin-1", 415, "content type"),
         ("flights", b"x", "application/xml", 415, "content type"),
         ("pictures", {"dataframe_split": {"columns": ["picture"], "data": [[1]]}}, JSON, 400, "takes tensors"),
@@ -131,6 +141,18 @@ def test_a_parquet_file_that_says_it_is_huge_is_refused_before_it_is_read(stand:
     reply = invoke(stand, "flights", bomb, PARQUET)
     assert reply.status == 400
     assert "6000000 cells" in reply.json()["message"]
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["as a category", "as text"])
+def test_a_parquet_file_of_one_long_text_in_every_row_is_refused(stand: Stand, told: bool) -> None:
+    rows = 40_000
+    text = arrow.DictionaryArray.from_arrays(arrow.array(np.zeros(rows, dtype=np.int32)), ["x" * 100_000])
+    bomb = io.BytesIO()
+    pyarrow.parquet.write_table(arrow.table({"review": text, "stars": np.ones(rows, dtype=np.int64)}), bomb, store_schema=told)
+    assert len(bomb.getvalue()) < 300_000
+    reply = invoke(stand, "reviews", bomb.getvalue(), PARQUET)
+    assert reply.status == 400
+    assert "texts of the Parquet file are above" in reply.json()["message"]
 
 
 def test_a_body_may_be_compressed(stand: Stand) -> None:

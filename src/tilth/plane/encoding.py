@@ -186,8 +186,9 @@ def _refuse(column: Column, row: int, value: Any) -> NoReturn:
     expected = _EXPECTED[column.type]
     if value is None:
         raise NullValue(f"{_place(column, row)}: expected {expected}, got null; the column had no missing values in training")
-    kind = _JSON_NAMES[type(value)]
-    shown = "" if isinstance(value, list | dict) else " " + msgspec.json.encode(value).decode()[:80]
+    # Parquet knows more kinds of values than JSON: dates, decimals, bytes.
+    kind = _JSON_NAMES.get(type(value), f"a {type(value).__name__}")
+    shown = " " + msgspec.json.encode(value).decode()[:80] if type(value) in (str, int, float, bool) else ""
     raise WrongType(f"{_place(column, row)}: expected {expected}, got {kind}{shown}")
 
 

@@ -8,14 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 from tilth.core.errors import Invalid
-from tilth.plane.answers import UnsupportedMediaType
 from tilth.plane.forms import InvalidBody, Table, WrongWidth
 from tilth.wire.signature import Column, Signature
 
-MOST_FIELD_CHARACTERS = 1 << 20
 LEAST_BYTES_PER_CELL = 0.05
 """Of a Parquet file: one that promises more cells than this is refused, since its few bytes would become gigabytes."""
 MOST_FREE_CELLS = 100_000
+MOST_TEXT_BYTES = 100_000_000
 _TRUTHS = {"true": True, "false": False}
 
 
@@ -53,29 +52,43 @@ def read_csv(body: bytes, signature: Signature) -> Table:
 
 
 def read_parquet(body: bytes) -> Table:
-    """Raises InvalidTable, and UnsupportedMediaType where pyarrow is not installed."""
+    """NaN is missing. Raises InvalidTable."""
+    # Imported late: only those who send Parquet pay for it.
+    import polars
+    from polars.exceptions import PolarsError
+
     try:
-        import pyarrow as arrow  # type: ignore[import-untyped]
-        from pyarrow import parquet
-    except ImportError as error:
-        raise UnsupportedMediaType("Parquet needs pyarrow, which is not installed here; send JSON or CSV") from error
-    try:
-        file = parquet.ParquetFile(arrow.BufferReader(body))
-        cells = file.metadata.num_rows * max(1, file.metadata.num_columns)
+        schema = polars.read_parquet_schema(io.BytesIO(body))
+        for name, kind in schema.items():
+            if kind.is_nested() or kind == polars.Binary:
+                raise InvalidTable(f"column {name!r} of the Parquet file holds {kind}; send numbers, booleans and text")
+        rows = polars.scan_parquet(io.BytesIO(body)).select(polars.len()).collect().item()
+        cells = rows * max(1, len(schema))
         if cells > max(MOST_FREE_CELLS, len(body) / LEAST_BYTES_PER_CELL):
             raise InvalidTable(
                 f"the Parquet file has {len(body)} bytes and says {cells} cells; send the rows in several requests"
             )
-        names = file.schema_arrow.names
-        # Texts as dictionaries: a long one that stands in each row is then held once.
-        texts = [
-            field.name for field in file.schema_arrow if arrow.types.is_string(field.type) or arrow.types.is_binary(field.type)
-        ]
-        file = parquet.ParquetFile(arrow.BufferReader(body), read_dictionary=texts)
-        table = file.read(use_threads=False)
-        return Table(columns={name: _values(column) for name, column in zip(names, table.columns, strict=True)})
-    except (arrow.ArrowException, OSError, ValueError) as error:
+        frame = polars.read_parquet(io.BytesIO(body))
+        if sum(_text_bytes(column) for column in frame) > MOST_TEXT_BYTES:
+            raise InvalidTable(
+                f"the texts of the Parquet file are above {MOST_TEXT_BYTES} bytes; send the rows in several requests"
+            )
+        return Table(columns={column.name: [None if v != v else v for v in column.to_list()] for column in frame})
+    except (PolarsError, OSError, ValueError) as error:
         raise InvalidTable(f"the Parquet file cannot be read: {str(error)[:200]}") from error
+
+
+def _text_bytes(column: Any) -> int:
+    """Of a polars Series, once each row has a text of its own: a dictionary holds it but once."""
+    import polars
+
+    if column.dtype == polars.String:
+        return int(column.str.len_bytes().sum() or 0)
+    if column.dtype in (polars.Categorical, polars.Enum):
+        counts = column.value_counts(name="rows_of_a_text")
+        lengths = counts.to_series(0).cast(polars.String).str.len_bytes()
+        return int((lengths * counts["rows_of_a_text"]).sum() or 0)
+    return 0
 
 
 def _cell_of(column: Column) -> Callable[[str], Any]:
@@ -101,15 +114,3 @@ def _number(text: str) -> Any:
         return text or None
     # NaN is how pandas writes "missing"; infinity stays text and is refused as such.
     return None if value != value else value if abs(value) != float("inf") else text
-
-
-def _values(column: Any) -> list[Any]:
-    """Python values of a chunked column; NaN is missing."""
-    values: list[Any] = []
-    for chunk in column.chunks:
-        if hasattr(chunk, "dictionary"):
-            known = chunk.dictionary.to_pylist()
-            values += [None if at is None else known[at] for at in chunk.indices.to_pylist()]
-        else:
-            values += chunk.to_pylist()
-    return [None if value != value else value for value in values]
