@@ -17,8 +17,6 @@ from tilth.plane.executors.frames import Frame, FrameDamaged, pieces, read, rece
 NUMBERS = st.sampled_from(
     ["bool", *(f"{kind}{size}" for kind in ("int", "uint") for size in (8, 16, 32, 64)), "float16", "float32", "float64"]
 )
-    ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64"]
-)
 SHAPES = numpy_strategies.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
 TEXTS = st.lists(st.none() | st.text(max_size=8) | st.binary(max_size=8), max_size=6)
 
