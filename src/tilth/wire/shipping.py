@@ -47,8 +47,6 @@ class LogPolicy(msgspec.Struct, frozen=True):
 class ShippedVersion(msgspec.Struct, frozen=True):
     """What the shipper must know of a version that answered for a deployment."""
 
-    project_id: str
-    project: str
     deployment: str
     model: str
     version: int

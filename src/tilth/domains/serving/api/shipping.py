@@ -47,11 +47,11 @@ async def read_shipped_version(
 ) -> ShippedVersion:
     """What the frames of `key` (`model/3`) in a deployment are read by, and what of them is kept. 404: nobody will ever know."""
 
-    def read(tx: Tx) -> tuple[Deployment, str, ModelVersion, bool]:
-        found, project, version = queries.version_across_projects(tx, deployment_id, key)
-        return found, project, version, labels.wants_scores(tx, found, now())
+    def read(tx: Tx) -> tuple[Deployment, ModelVersion, bool]:
+        found, version = queries.version_across_projects(tx, deployment_id, key)
+        return found, version, labels.wants_scores(tx, found, now())
 
-    found, project, version, scores = await access.read(read)
+    found, version, scores = await access.read(read)
     if version.logged_model_id is None or version.manifest_digest is None:
         raise UnknownShippedVersion(deployment_id, key)
     sealer: Sealer = request.app.state[SEALER]
@@ -59,8 +59,6 @@ async def read_shipped_version(
     # Hashes of one deployment cannot be looked up in another, nor made by who lacks the key of the home.
     secret = sealer.sign("redaction of predictions", f"deployment {found.id}") if settings.redact else ""
     return ShippedVersion(
-        project_id=found.project_id,
-        project=project,
         deployment=found.name,
         model=key.rpartition("/")[0],
         version=version.version,

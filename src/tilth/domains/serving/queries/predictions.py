@@ -9,7 +9,6 @@ from sqlalchemy import and_, delete, func, insert, or_, select
 
 from tilth.backends.sql import Row, Tx
 from tilth.core.clock import Millis
-from tilth.domains.identity import queries as identity
 from tilth.domains.models import queries as models
 from tilth.domains.models.types import UnknownModel, UnknownVersion
 from tilth.domains.serving.queries.deployments import deployment_of
@@ -138,18 +137,17 @@ def deployment_by_id_across_projects(tx: Tx, deployment_id: str) -> Deployment |
     return deployment_of(row) if row else None
 
 
-def version_across_projects(tx: Tx, deployment_id: str, key: str) -> tuple[Deployment, str, models.ModelVersion]:
-    """The deployment, the name of its project and the version that `key` (`model/3`) names. Raises UnknownShippedVersion."""
+def version_across_projects(tx: Tx, deployment_id: str, key: str) -> tuple[Deployment, models.ModelVersion]:
+    """The deployment and the version that `key` (`model/3`) names. Raises UnknownShippedVersion."""
     found = deployment_by_id_across_projects(tx, deployment_id)
     model, _, number = key.rpartition("/")
     if found is None or not number.isdecimal() or len(number) > 9:
         raise UnknownShippedVersion(deployment_id, key)
-    project = identity.names_of_projects(tx, [found.project_id]).get(found.project_id, "")
     try:
         version = models.version_of(tx, models.model_by_name(tx, found.project_id, model), int(number))
     except (UnknownModel, UnknownVersion) as error:
         raise UnknownShippedVersion(deployment_id, key) from error
-    return found, project, version
+    return found, version
 
 
 def known_segments(tx: Tx, ids: Sequence[str]) -> list[str]:
