@@ -165,6 +165,19 @@ def test_a_hang_on_the_loop_ends_the_worker_and_the_next_one_lets_the_version_pr
     again.client.close()
 
 
+def test_a_deployment_that_loads_for_long_holds_up_no_other(home: Any, serve: Any, made: Any, tmp_path: Path) -> None:
+    hanging = Named(tmp_path / "hanging", "hanging", Unruly(at_zero=HANG))
+    home.cache(hanging)
+    served = serve(made["quick"].deployed("quick"))
+    home.publish(hanging.deployed("hanging", predict_timeout_s=60.0), made["quick"].deployed("quick", generation=2))
+    end = time.monotonic() + PATIENCE_S
+    while [each.acknowledged for each in served.worker.status().deployments] != [0, 2]:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert served.ask("hanging", 1.0).status == 503
+    assert served.value("quick", 2.0) == 2.0
+
+
 def test_a_caller_in_a_hurry_is_answered_at_his_own_deadline(serve: Any, made: Any) -> None:
     served = serve(made["slow"].deployed("slow"))
     assert served.ask("slow", SLOW, x_timeout_ms="50").status == 504

@@ -10,7 +10,6 @@ import logging
 import os
 import threading
 
-from tilth.core import clock
 from tilth.plane.batching import Core
 from tilth.plane.hung import HungMarks
 from tilth.plane.serving import LoadedVersion
@@ -30,9 +29,13 @@ def watch(core: Core, marks: HungMarks) -> None:
 
 def _watch(core: Core, marks: HungMarks) -> None:
     pause = threading.Event()
+    since, seen_s = 0.0, 0.0
     while not pause.wait(EVERY_S):
-        version, since = core.at_work, core.at_work_since
-        if version is not None and clock.perf() - since > min(INLINE_PATIENCE_S, version.lane.timeout_s):
+        version = core.at_work
+        # What counts is how often this thread saw the same prediction: a machine that slept or a process that was stopped did not hang.
+        seen_s = seen_s + EVERY_S if version is not None and core.at_work_since == since else 0.0
+        since = core.at_work_since
+        if version is not None and seen_s > min(INLINE_PATIENCE_S, version.lane.timeout_s):
             _end(version, marks)
 
 
