@@ -224,6 +224,7 @@ GET    /p/{project:str}/deployments/{name:str}/rollouts                         
 POST   /p/{project:str}/deployments/{name:str}/rollouts                               maintainer  write
 GET    /p/{project:str}/deployments/{name:str}/rollouts/{rollout:str}                 viewer      read
 POST   /p/{project:str}/deployments/{name:str}/rollouts/{rollout:str}/{verb:str}      maintainer  write
+GET    /p/{project:str}/deployments/{name:str}/labels                                 viewer      read
 POST   /p/{project:str}/deployments/{name:str}/rollback                               maintainer  write
 GET    /p/{project:str}/deployments/{name:str}/shadow                                 viewer      read
 POST   /p/{project:str}/deployments/{name:str}/shadow                                 maintainer  write

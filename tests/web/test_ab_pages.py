@@ -144,3 +144,15 @@ def test_the_course_of_one_point_is_a_whisker() -> None:
     drawn = str(course(points(200), 0.02))
     assert "whisker" in drawn
     assert "band" not in drawn
+
+
+def test_the_page_of_labels_shows_coverage_and_outcomes(installation: Any, client: httpx.Client) -> None:
+    page = PAGE.replace("/ab", "/labels")
+    assert "No labels yet" in client.get(page).text
+    answered(installation, 1, 60, 100)
+    answered(installation, 2, 30, 100)
+    text = client.get(page).text
+    assert "every one has found its prediction" in text
+    assert text.count("m v1") == text.count("m v2") == 1
+    assert "brier" in text
+    assert client.get("/p/default/deployments/none/labels").status_code == 404

@@ -14,6 +14,7 @@ _TABS = (
     ("rollouts", "Rollouts", ("rollouts",), Permission.DEPLOYMENT_READ),
     ("shadow", "Shadow", ("shadow",), Permission.DEPLOYMENT_READ),
     ("ab", "A/B", ("ab",), Permission.DEPLOYMENT_READ),
+    ("labels", "Labels", ("labels",), Permission.DEPLOYMENT_READ),
     ("predictions", "Predictions", ("predictions",), Permission.PREDICTION_READ),
     ("try", "Try it", ("try",), Permission.DEPLOYMENT_READ),
 )

@@ -9,7 +9,7 @@ from tilth.core.clock import DAY, now
 from tilth.core.errors import Invalid
 from tilth.domains.serving import actions, queries
 from tilth.domains.serving.queries import labels
-from tilth.domains.serving.rules.outcomes import kind_of, outcomes
+from tilth.domains.serving.queries.outcomes import outcomes_by_version
 from tilth.domains.serving.types.labels import Label
 from tilth.guard import Access, AccessTo, Permission, get, post, put
 from tilth.wire.labels import (
@@ -19,8 +19,6 @@ from tilth.wire.labels import (
     LabelVersion,
     LogLabels,
     Outcomes,
-    OutcomeView,
-    VersionOutcomes,
 )
 
 ONE = "/api/v1/p/{project:str}/deployments/{name:str}/labels"
@@ -80,26 +78,8 @@ async def read_outcomes(
     start = max(0, end - 30 * DAY) if since is None else since
     if not 0 <= start < end <= LATEST_MS:
         raise BadWindow(f"since ({start}) must be before until ({end}); both are milliseconds since 1970-01-01 UTC")
-    return Outcomes(start, end, await _outcomes(access, name, start, end))
-
-
-async def _outcomes(access: Access[None], name: str, since: int, until: int) -> list[VersionOutcomes]:
-    project_id = access.project.id
-
-    def read(tx: Tx) -> list[VersionOutcomes]:
-        found = queries.deployment_by_name(tx, project_id, name)
-        versions = queries.versions_with_labels(tx, project_id, found.id, since, until)
-        return [_measured(tx, project_id, found.id, version, since, until) for version in versions]
-
-    return await access.read(read)
-
-
-def _measured(tx: Tx, project_id: str, deployment_id: str, version: int, since: int, until: int) -> VersionOutcomes:
-    scores, values = queries.labelled_scores(tx, project_id, deployment_id, version, since, until)
-    kind = kind_of(scores, values)
-    found = outcomes(scores, values, kind)
-    finite = [OutcomeView(name, each.value, each.low, each.high) for name, each in found.items()]
-    return VersionOutcomes(version, kind, len(values), finite)
+    found = await access.read(lambda tx: outcomes_by_version(tx, access.project.id, name, start, end))
+    return Outcomes(start, end, found)
 
 
 @put(ONE + "/key", permission=Permission.DEPLOYMENT_CHANGE)
