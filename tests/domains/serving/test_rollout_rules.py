@@ -92,6 +92,13 @@ def test_worse_evidence_never_gives_a_better_verdict(states: list[str], data: st
     assert rank(judge(PLAN, 0, evidence(*states, requests=requests - 1), now)) <= rank(before)
 
 
+def stalled(version: int, requests: int, slow: int) -> VersionTally:
+    """Answered in 2 ms, but for `slow` requests at 90 ms."""
+    quick, stuck = (tally(version, number, ms=ms).latency_buckets for number, ms in ((requests - slow, 2), (slow, 90)))
+    joined = tuple(a + b for a, b in zip([*quick, *[0] * (len(stuck) - len(quick))], stuck, strict=True))
+    return msgspec.structs.replace(tally(version, requests), latency_buckets=joined)
+
+
 def state_of(name: str, candidate: VersionTally, champion: VersionTally, *, alone: bool = False, **limits: Any) -> str:
     rails = msgspec.structs.replace(Guardrails(), **limits)
     found = findings(rails, candidate, champion, stability.score_bins(candidate, champion), alone=alone)
@@ -116,6 +123,7 @@ def state_of(name: str, candidate: VersionTally, champion: VersionTally, *, alon
         ("p99_ratio", tally(2, 500, ms=10), tally(1, 500, ms=1), "ok"),
         ("p99_ratio", tally(2, 500, ms=40), tally(1, 500, ms=2), "broken"),
         ("p99_ratio", tally(2, 500, ms=40), tally(1, 50, ms=2), "waiting"),
+        ("p99_ratio", stalled(2, 500, 12), stalled(1, 500, 4), "unclear"),
         ("score_psi", tally(2, 500), tally(1, 5000), "ok"),
         ("score_psi", tally(2, 500, scores=ALWAYS_THE_SAME), tally(1, 5000), "broken"),
         ("score_psi", tally(2, 500, scores={5: 99}), tally(1, 5000), "waiting"),

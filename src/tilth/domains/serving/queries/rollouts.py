@@ -52,14 +52,6 @@ def rollouts_under_way_across_projects(tx: Tx) -> list[Rollout]:
     return [_rollout(row) for row in rows]
 
 
-def deployments_with_rollout(tx: Tx, project_id: str) -> set[str]:
-    """Ids of the deployments whose shares a rollout moves just now, at most 1,000."""
-    rows = tx.all(
-        select(rollout.c.deployment_id).where(rollout.c.project_id == project_id, rollout.c.ended.is_(None)).limit(MAX_ROLLOUTS)
-    )
-    return {row.deployment_id for row in rows}
-
-
 def steps_of(tx: Tx, project_id: str, rollout_id: str) -> list[RolloutStep]:
     """In their order; at most 20."""
     rows = tx.all(

@@ -38,7 +38,7 @@ def findings(
         counts = (candidate.refused, candidate.requests, champion.refused, champion.requests)
         found.append(_rise(name, what, rails.max_refused_rate_rise, *counts, alone=alone))
     if rails.max_p99_ms is not None:
-        found.append(_p99("p99_ms", rails.max_p99_ms, candidate, champion))
+        found.append(_p99(rails.max_p99_ms, candidate, champion))
     if rails.max_p99_ratio is not None:
         found.append(_p99_ratio(rails, rails.max_p99_ratio, candidate, champion, alone=alone))
     if rails.max_score_psi is not None:
@@ -70,8 +70,9 @@ def _rise(
     return Finding(name, _state(beyond=value - other > limit, sure=sure), "share", words, value, other + limit, other)
 
 
-def _p99(name: str, limit_ms: float, candidate: VersionTally, champion: VersionTally) -> Finding:
-    value, other = percentile_ms(candidate.latency_buckets, 0.99), percentile_ms(champion.latency_buckets, 0.99)
+def _p99(limit_ms: float, candidate: VersionTally, champion: VersionTally) -> Finding:
+    name, other = "p99_ms", percentile_ms(champion.latency_buckets, 0.99)
+    value = percentile_ms(candidate.latency_buckets, 0.99)
     if value is None:
         return Finding(name, "waiting", "ms", "no request yet", None, limit_ms, other)
     slow, of = _slower(candidate, limit_ms), sum(candidate.latency_buckets)
@@ -88,13 +89,19 @@ def _p99_ratio(rails: Guardrails, ratio: float, candidate: VersionTally, champio
     if other is None or sum(champion.latency_buckets) < LEAST_SCORES:
         words = f"the champion answered {sum(champion.latency_buckets):,} of the {LEAST_SCORES} requests that its p99 needs"
         return Finding(name, "waiting", "ms", words, value, None, other)
-    found = _p99(name, max(ratio * other, rails.p99_ratio_from_ms), candidate, champion)
-    words = (
-        found.words
-        if value is None
-        else f"p99 {value:.3g} ms against {other:.3g} ms of the champion (limit {found.limit:.3g} ms)"
+    limit_ms = max(ratio * other, rails.p99_ratio_from_ms)
+    if value is None:
+        return Finding(name, "waiting", "ms", "no request yet", None, limit_ms, other)
+    # A machine that stalls makes both sides slow: the candidate must be slow more often than the champion, too.
+    sides = (
+        _slower(candidate, limit_ms),
+        sum(candidate.latency_buckets),
+        _slower(champion, limit_ms),
+        sum(champion.latency_buckets),
     )
-    return Finding(name, found.state, "ms", words, value, found.limit, other)
+    sure = sides[1] >= LEAST_SCORES and wilson(*sides[:2])[0] > SLOW_SHARE and difference(*sides)[0] > 0
+    words = f"p99 {value:.3g} ms against {other:.3g} ms of the champion (limit {limit_ms:.3g} ms)"
+    return Finding(name, _state(beyond=value > limit_ms, sure=sure), "ms", words, value, limit_ms, other)
 
 
 def _score_psi(

@@ -131,7 +131,8 @@ class RolloutUnderWay(Conflict):
     def __init__(self, deployment: str, candidate: int, percent: float) -> None:
         super().__init__(
             f"a rollout of version {candidate} is under way on deployment {deployment!r}, at {percent:g} %: end it first with "
-            f"`tilth rollout rollback {deployment}` or `tilth rollout promote {deployment} --to-end`, or add --cancel-rollout (cancel_rollout over HTTP)"
+            f"`tilth rollout rollback {deployment}` or `tilth rollout promote {deployment} --to-end`, "
+            "or add --cancel-rollout (cancel_rollout over HTTP)"
         )
 
 
