@@ -70,7 +70,9 @@ def test_every_format_gives_the_predictions_of_the_model_beside_the_rows(model, 
     rows.insert(0, "flight", np.arange(len(rows)))
     frame, source = pl.from_pandas(rows), tmp_path / f"in.{ending}"
     {"parquet": frame.write_parquet, "csv": frame.write_csv, "jsonl": frame.write_ndjson}[ending](source)
-    done = tilth.score(f"{MODEL}/1", source, tmp_path / "out.parquet", processes=2, batch_rows=60, columns=["flight", "seats"])
+    done = tilth.score(
+        f"{MODEL}/1", source, tmp_path / "out.parquet", processes=2, batch_rows=60, columns=["flight", "seats", "flight"]
+    )
     out = pl.read_parquet(tmp_path / "out.parquet")
     assert out.columns == ["flight", "seats", "probability", "model_version"]
     assert (done.rows, done.refused, done.version, done.engine) == (250, 0, f"{MODEL}/1", "treelite")
@@ -142,13 +144,16 @@ def test_bad_rows_are_skipped_or_left_without_prediction_and_listed_with_their_r
     assert out["origin"].to_list() == ["EWR", "EWR", "ORD", "JFK"]
 
 
-def test_a_bad_row_further_down_ends_the_job_and_another_policy_goes_on_with_it(model, tmp_path):
+def test_a_bad_row_further_down_ends_the_job_and_another_policy_goes_on_with_it(model, tmp_path, read):
     rows = flights(3000)
     rows.loc[2500, "origin"] = "ORD"
     pl.from_pandas(rows).write_parquet(tmp_path / "in.parquet")
     with pytest.raises(BadRows, match=r"in\.parquet, row 2501: column 'origin': 'ORD'"):
         tilth.score(f"{MODEL}/1", tmp_path / "in.parquet", tmp_path / "out.parquet", processes=1, batch_rows=500)
     assert not (tmp_path / "out.parquet").exists()
+    failed = read(manifest_of(tmp_path / "out.parquet.manifest.json").run_id)
+    assert failed.run.status == "failed"
+    assert failed.error.startswith("in.parquet, row 2501")
     done = tilth.score(
         f"{MODEL}/1", tmp_path / "in.parquet", tmp_path / "out.parquet", processes=1, batch_rows=500, on_bad_row="skip"
     )

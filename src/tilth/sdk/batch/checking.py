@@ -27,7 +27,7 @@ def checked_columns(
     Looks at the columns of every file, and at the first thousand rows where bad ones would end the job. Raises UnfitRows.
     """
     first = columns_of(source, source.files[0])
-    keep = tuple(wanted if wanted is not None else first)
+    keep = tuple(dict.fromkeys(wanted if wanted is not None else first))
     problems = _column_problems(source, document, first, keep)
     problems += output_problems(document, keep, kind)
     if kind == "csv":

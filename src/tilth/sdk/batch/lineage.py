@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
 import msgspec
 
 from tilth.core.clock import monotonic
-from tilth.core.errors import NotFound
+from tilth.core.errors import NotFound, TilthError
 from tilth.core.hashing import canonical_json, content_address
 from tilth.sdk import current
 from tilth.sdk.active import Run
@@ -37,6 +38,10 @@ class ScoringRun:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if error is None:
             self.run.finish()
+        elif isinstance(error, TilthError):
+            # What was refused says so in words; where it came from within us helps nobody. It must come through, not our trouble.
+            with suppress(TilthError):
+                self.run.finish("failed", str(error))
         else:
             self.run.fail(error)
 
