@@ -30,7 +30,7 @@ from tilth.core.hashing import FileEntry, Manifest
 from tilth.core.ids import ProjectId, new_id
 from tilth.domains.models import actions as models
 from tilth.domains.serving import actions as serving
-from tilth.domains.serving import jobs
+from tilth.domains.serving.jobs import plane as jobs
 from tilth.plane.prediction_log import PredictionLog
 from tilth.wire import predictions
 from tilth.wire.models import ModelDocument
