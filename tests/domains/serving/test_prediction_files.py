@@ -6,16 +6,22 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import insert
+from tests.domains.serving.conftest import Workbench
 
 from tilth.backends.sql import Database, Tx, blob_use
-from tilth.core.clock import DAY, now
+from tilth.core.clock import DAY, Millis, now
+from tilth.core.errors import Conflict
 from tilth.core.ids import ProjectId, new_id
+from tilth.domains.models import actions as models
+from tilth.domains.serving import actions as serving
 from tilth.domains.serving.actions import predictions as actions
-from tilth.domains.serving.queries import deployments
+from tilth.domains.serving.queries import deployments, shadows
 from tilth.domains.serving.queries import predictions as queries
 from tilth.domains.serving.rules.prediction_files import TARGET_ROWS, TIER, to_join
+from tilth.domains.serving.tables import scored_prediction
 from tilth.domains.serving.types import Deployment
-from tilth.domains.serving.types.predictions import FilesReplaced, PredictionFile
+from tilth.domains.serving.types.predictions import FilesReplaced, PredictionFile, ShadowServes, UnknownShadow
 from tilth.wire.serving import DeploymentSettings
 from tilth.wire.shipping import Compacted, Shipment, ShippedFile, ShippedSegment
 
@@ -194,3 +200,83 @@ def test_what_is_joined_is_small_of_one_day_and_a_day_that_ended_becomes_few_fil
         assert len(joined) >= 2
     if not ended and joined:
         assert len(joined) >= TIER or sum(file.rows for file in joined) > TARGET_ROWS
+
+
+def test_labelled_rows_come_page_by_page_in_the_order_of_time(either_db: Database, deployed: Deployment) -> None:
+    ids = [f"{at:032x}" for at in range(3)]
+    rows = [
+        {
+            "deployment_id": deployed.id,
+            "prediction_id": id_,
+            "row": row,
+            "project_id": deployed.project_id,
+            "model": "frost",
+            "version": 1,
+            "at": MOMENT + at,
+            "score": 0.5,
+            "unit": id_,
+            "join_key": None,
+            "label": 1.0 if row == 0 else None,
+            "label_at": MOMENT + 50,
+        }
+        for at, id_ in enumerate(ids)
+        for row in range(2)
+    ]
+    either_db.write_blocking(lambda tx: tx.many(insert(scored_prediction), rows))
+
+    def page(after: tuple[int, str, int] | None = None, since: int = 0) -> list[str]:
+        found = either_db.read_blocking(
+            lambda tx: queries.labelled_rows(
+                tx, deployed.project_id, deployed.id, since=Millis(since), until=Millis(1 << 53), after=after
+            )
+        )
+        return [row.prediction_id for row in found]
+
+    assert page() == ids
+    assert page(after=(MOMENT, ids[0], 0)) == ids[1:]
+    assert page(since=MOMENT + 2) == ids[2:]
+
+
+def test_a_shadow_is_told_to_its_process_with_its_files_and_ends_with_the_deployment(bench: Workbench) -> None:
+    for seed in ("one", "two", "three"):
+        bench.version("frost", seed)
+    bench.do(serving.deploy, "frost", model="frost", version=1)
+    bench.do(serving.start_shadow, "frost", 2)
+    bench.do(serving.start_shadow, "frost", 2)
+    bench.do(serving.start_shadow, "frost", 3)
+    told = bench.db.read_blocking(shadows.plane_shadows_across_projects)
+    [document] = told.deployments
+    assert [version.key for version in document.versions] == ["frost/2", "frost/3"]
+    assert all(version.files for version in document.versions)
+    assert set(told.since) == {f"{document.id}/frost/2", f"{document.id}/frost/3"}
+    with pytest.raises(ShadowServes):
+        bench.do(serving.start_shadow, "frost", 1)
+    with pytest.raises(Conflict, match="shadow of deployment"):
+        bench.do(models.delete_version, "frost", 3)
+    bench.do(serving.stop_shadow, "frost", 3)
+    bench.do(models.delete_version, "frost", 3)
+    with pytest.raises(UnknownShadow):
+        bench.do(serving.stop_shadow, "frost", 3)
+    bench.do(serving.undeploy, "frost")
+    assert bench.db.read_blocking(shadows.plane_shadows_across_projects).deployments == ()
+    bench.do(models.delete_version, "frost", 2)
+
+
+def test_shadows_are_kept_by_both_databases(either_db: Database, deployed: Deployment) -> None:
+    row = {
+        "deployment_id": deployed.id,
+        "model_id": deployed.model_id,
+        "version": 2,
+        "project_id": deployed.project_id,
+        "logged_model_id": "m-1",
+        "manifest_digest": "d",
+        "started": MOMENT,
+        "actor_id": "a",
+        "actor_name": "Anna",
+    }
+    either_db.write_blocking(lambda tx: shadows.insert_shadow(tx, row))
+    [shadow] = either_db.read_blocking(lambda tx: shadows.shadows_of(tx, deployed.project_id, deployed.id))
+    assert (shadow.version, shadow.started, shadow.by) == (2, MOMENT, "Anna")
+    assert either_db.read_blocking(lambda tx: shadows.shadows_of(tx, new_id(), deployed.id)) == []
+    assert either_db.write_blocking(lambda tx: shadows.delete_shadows(tx, deployed.project_id, deployed.id, 3)) == 0
+    assert either_db.write_blocking(lambda tx: shadows.delete_shadows(tx, deployed.project_id, deployed.id)) == 1
