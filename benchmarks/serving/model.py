@@ -1,4 +1,4 @@
-"""Trains the model of this benchmark and deploys it three times: by scikit-learn, compiled, and compiled without a prediction log.
+"""Trains the model of this benchmark and deploys it twice, by scikit-learn and compiled; its folders stand in --out, too.
 
 python -m benchmarks.serving.model --home DIR --out DIR
 """
@@ -18,8 +18,8 @@ from sklearn.preprocessing import StandardScaler
 
 import tilth
 
-FRAMEWORK, COMPILED, UNLOGGED = "by-framework", "compiled", "unlogged"
-MODEL_FILE, MODEL_FOLDER = "model.joblib", "mlflow-model"
+FRAMEWORK, COMPILED = "by-framework", "compiled"
+MODEL_FILE = "model.joblib"
 
 
 def rows() -> list[list[float]]:
@@ -40,8 +40,7 @@ def main() -> int:
     for name, compiled in ((FRAMEWORK, False), (COMPILED, True)):
         tilth.log_model(model, name=name, example=data.data[:5], compile=compiled)
         tilth.deploy(f"{name}/1", name=name)
-    tilth.deploy(f"{COMPILED}/1", name=UNLOGGED, settings={"log_sample": 1})
-    shutil.copytree(tilth.load_model(f"{FRAMEWORK}/1").folder, given.out / MODEL_FOLDER)
+        shutil.copytree(tilth.load_model(f"{name}/1").folder, given.out / name)
     return 0
 
 
