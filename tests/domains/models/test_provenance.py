@@ -90,6 +90,17 @@ def test_a_clean_model_is_served_at_once_and_its_provenance_is_told(shared_insta
     assert page.status_code == 200
 
 
+def test_trust_is_not_moved_with_a_model_that_comes_from_another_tilth(shared_installation: Installation) -> None:
+    client = shared_installation.client
+    made = opened(client, "provenance-moved", isolated=True)
+    sealed = client.post(f"{API}/logged-models/{made}/finalize", json={})
+    assert sealed.is_success
+    view = client.get(f"{API}/logged-models/{made}").json()
+    assert f"tilth model trust {made}" in view["unservable"]
+    assert (view["provenance"]["verdict"], view["provenance"]["runs_code"]) == ("not-scannable", True)
+    assert client.post(f"{API}/logged-models/{made}/trust", json={"reason": "ours"}).json()["unservable"] == ""
+
+
 def test_a_note_bars_it_whoever_trusts_it(shared_installation: Installation) -> None:
     made = registered(shared_installation.client, "provenance-note", SAID | {"note": "weights without a model"})
     trusted = shared_installation.client.post(f"{API}/logged-models/{made}/trust", json={"reason": "ours"})

@@ -16,10 +16,12 @@ from tilth.core.killpoints import reach
 from tilth.core.names import check_artifact_path, check_name
 from tilth.domains.audit.actions import record
 from tilth.domains.models.actions.evaluations import forget_evaluations
+from tilth.domains.models.actions.provenance import record_provenance
 from tilth.domains.models.queries import facts, logged
 from tilth.domains.models.queries.logged import LoggedModel
 from tilth.domains.models.queries.provenance import provenance_of
 from tilth.domains.models.rules import naming
+from tilth.domains.models.rules.provenance import moved_in
 from tilth.domains.models.types import IncompleteModel, LoggedModelStatus, ModelParamChanged, ModelSealed, VersionInUse
 from tilth.wire.models import DOCUMENT_NAME, ModelDocument
 
@@ -157,6 +159,9 @@ def seal(
         raise ModelSealed(model.id, model.status if sealed else "being uploaded elsewhere")
     _check_isolation(tx, model, document)
     reach("model_before_seal")
+    if document is not None and document.isolated and provenance_of(tx, project_id, model.id) is None:
+        # It was imported into another Tilth and moved here: trust is not moved with it.
+        record_provenance(tx, actor, project_id, model.id, moved_in(model.name, manifest.digest))
     logged.update_logged_model(
         tx,
         project_id,

@@ -29,6 +29,13 @@ def checked(said: RecordProvenance) -> RecordProvenance:
     return said
 
 
+def moved_in(name: str, digest: str) -> RecordProvenance:
+    """What is known about a model that says of itself that it may run code, where nobody here said where it comes from."""
+    return RecordProvenance(
+        source=name[:MAX_NAME_CHARS], sha256=digest, format="tilth", runs_code=True, verdict="not-scannable", scanner="none"
+    )
+
+
 def checked_reason(reason: str) -> str:
     """Raises ReasonMissing."""
     reason = reason.strip()
