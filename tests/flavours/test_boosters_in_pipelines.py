@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,21 @@ def test_a_pipeline_around_a_booster_answers_as_in_the_program(booster: Any, tri
     predictor: Any = load_predictor(tmp_path, document)
     rows = flavour_named("sklearn").encode(texts, document.signature)
     assert predictor.predict(rows) == pytest.approx(model.predict_proba(texts)[:, 1], abs=1e-6)
+
+
+@pytest.mark.parametrize("package", ["xgboost", "lightgbm", "catboost", "statsmodels"])
+def test_a_framework_that_is_not_installed_is_named_with_what_installs_it(package: str) -> None:
+    code = (
+        "import sys; sys.modules[sys.argv[1]] = None\n"
+        "from pathlib import Path; from tilth.flavours import EngineUnusable, flavour_named\n"
+        "from tilth.wire.models import ModelDocument; from tilth.wire.signature import Signature\n"
+        "document = ModelDocument(flavour=sys.argv[1], signature=Signature(), method='predict', model_path='model')\n"
+        "try: flavour_named(sys.argv[1]).load(Path('.'), document)\n"
+        "except EngineUnusable as missing: print(missing)\n"
+    )
+    told = subprocess.run([sys.executable, "-c", code, package], capture_output=True, text=True, check=True).stdout
+    assert f"the model needs {package}, which cannot be imported here" in told
+    assert f"pip install {package}" in told
 
 
 @pytest.mark.parametrize(

@@ -59,12 +59,18 @@ def test_results_over_arrays_leave_their_training_data_behind(frame: pd.DataFram
     results = statsmodels.api.OLS(frame.late, inputs).fit()
     document = save_model(results, tmp_path, example=inputs.head())
     assert [column.name for column in document.signature.inputs] == ["const", "wind", "hour"]
-    assert load_predictor(tmp_path, document).predict(rows_of(inputs, document)) == pytest.approx(results.predict(inputs))
+    compiled = load_predictor(tmp_path, document)
+    assert compiled.engine == "linear"
+    assert compiled.predict(rows_of(inputs, document)) == pytest.approx(results.predict(inputs))
     assert (tmp_path / "model.statsmodels").stat().st_size < 20 * len(frame)
     matrix = inputs.to_numpy()
     counts = statsmodels.api.GLM(frame.late, matrix, family=statsmodels.api.families.Poisson()).fit()
     document = save_model(counts, tmp_path / "counts", example=matrix[:5])
     assert load_predictor(tmp_path / "counts", document).predict(matrix) == pytest.approx(counts.predict(matrix), abs=1e-12)
+    late = statsmodels.api.Logit(frame.late, matrix).fit(disp=0)
+    document = save_model(late, tmp_path / "late", example=matrix[:5])
+    assert document.compiled[0].parity.passed
+    assert load_predictor(tmp_path / "late", document).predict(matrix) == pytest.approx(late.predict(matrix), abs=1e-12)
 
 
 def test_mlflow_reads_the_folder(frame: pd.DataFrame, tmp_path: Path) -> None:

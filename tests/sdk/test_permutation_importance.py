@@ -76,6 +76,23 @@ def test_a_function_of_text_has_importances_too(tmp_path: Path) -> None:
     assert {block.name: block.mean > 0 for block in found.blocks} == {"text": True, "other": False}
 
 
+def test_a_function_of_text_is_evaluated_like_other_models(live: Any) -> None:
+    def late(text: str) -> float:
+        return 60.0 if "fog" in text else 5.0
+
+    rows = pd.DataFrame({"text": ["fog at dawn", "clear", "clear", "dense fog"], "delay": [55.0, 5.0, 9.0, 60.0]})
+    tilth.log_model(late, "late-by-weather", rows[["text"]])
+    found = tilth.evaluate("late-by-weather", rows, "delay")
+    assert found.metrics["mae"] == pytest.approx((5 + 0 + 4 + 0) / 4)
+
+    def shout(text: str) -> str:
+        return text.upper()
+
+    tilth.log_model(shout, "shouting", rows[["text"]])
+    with pytest.raises(UnusableTarget, match="the model answers with text"):
+        tilth.evaluate("shouting", rows, "delay")
+
+
 def test_what_does_not_fit_is_said(saved: tuple[ModelDocument, Path]) -> None:
     with pytest.raises(UnusableBlocks, match="block 'b' names 'speed', which is no input"):
         measure(*saved, FRAME, TRUTH, blocks={"b": ["speed"]})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,7 +77,11 @@ def target_of(rows: Any, target: Any) -> tuple[NDArray[Any], Any]:
 
 
 def measured_of(document: ModelDocument, answers: Any, wanted: NDArray[Any]) -> Measured:
-    """answers: of the model to the rows, numbers. wanted: the truth of each row. Raises UnusableTarget."""
+    """answers: of the model to the rows, numbers, as one array or by name. wanted: the truth of each row. Raises UnusableTarget."""
+    if isinstance(answers, Mapping):
+        if any(np.asarray(values).dtype.kind in "OUS" for values in answers.values()):
+            raise UnusableTarget("the model answers with text, which no metric here measures; let it answer with numbers")
+        answers = np.column_stack(list(answers.values()))
     scores = np.asarray(answers, dtype=np.float64).reshape(len(wanted), -1)
     classes, output = document.classes, document.signature.outputs[0]
     names = classes or (output.categories if output.categories is not None else ())

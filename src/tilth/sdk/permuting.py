@@ -69,7 +69,7 @@ def _score(document: ModelDocument, folder: Path, metric: str | None) -> Callabl
     def score(encoded: Encoded, truth: Any) -> tuple[str, float]:
         if isinstance(predictor, ArrayPredictor):
             assert not isinstance(encoded, np.ndarray), "a signature of named arrays encodes to arrays by name"
-            answer: Any = np.column_stack(list(predictor.predict_arrays(encoded).values()))
+            answer: Any = predictor.predict_arrays(encoded)
         else:
             assert isinstance(encoded, np.ndarray), "a signature of numbers and categories encodes to one array"
             answer = predictor.predict(encoded)

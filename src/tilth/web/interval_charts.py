@@ -67,8 +67,9 @@ def worth_bar(each: Interval, span: tuple[float, float], *, width: int = 180) ->
 
     under, over = each.bounds
     left, right = sorted((x(0.0), x(each.value)))
+    tone = "bar" if each.value >= 0 else "bar soft"
     body = (
-        f'<rect class="bar" x="{left:.1f}" y="4" width="{max(right - left, 1):.1f}" height="10" rx="2"/>'
+        f'<rect class="{tone}" x="{left:.1f}" y="4" width="{max(right - left, 1):.1f}" height="10" rx="2"/>'
         f'<path class="whisker" d="M{x(under):.1f} 9H{x(over):.1f}M{x(under):.1f} 6v6M{x(over):.1f} 6v6"/>'
         f'<path class="axis" d="M{x(0.0):.1f} 1V17"/>'
     )
