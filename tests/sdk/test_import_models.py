@@ -36,6 +36,7 @@ from tilth.sdk.importing import NotImportable
 from tilth.sdk.importing.formats import found_at
 from tilth.sdk.importing.pickle_look import dangerous, look_at
 from tilth.sdk.importing.preparing import keep
+from tilth.sdk.importing.running import prepare_apart
 from tilth.sdk.importing.scanning import scan
 from tilth.sdk.importing.types import RUNS_CODE
 from tilth.sdk.models import NothingToLoad
@@ -193,6 +194,18 @@ def test_a_trusted_model_that_ends_its_process_is_told_so_and_none_of_our_secret
     with pytest.raises(NotImportable, match="ended without a result: signal 9"):
         tilth.import_model(tmp_path / "ends.pkl", "imported-ends", trust=True)
     assert "TILTH_TOKEN" not in (tmp_path / "seen").read_text()
+
+
+def test_a_trusted_model_that_never_ends_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
+    class Hangs:
+        def __reduce__(self) -> Any:
+            return os.system, (f"sleep 600 & echo $! > {tmp_path / 'pid'}; wait",)
+
+    (tmp_path / "hangs.pkl").write_bytes(pickle.dumps(Hangs()))
+    with pytest.raises(NotImportable, match="it was still running after 15 s"):
+        prepare_apart(found_at(tmp_path / "hangs.pkl"), tmp_path / "work", None, timeout_s=15)
+    started = Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}/stat")
+    assert not started.exists() or started.read_text().rpartition(") ")[2].startswith("Z")
 
 
 def test_weights_and_folders_of_hugging_face_are_kept_and_not_servable(here: Any, made: Path, tmp_path: Path) -> None:

@@ -155,3 +155,15 @@ def test_the_card_says_where_an_imported_model_comes_from(shared_installation: I
     }
     assert facts["from"] == "churn.joblib (joblib)"
     assert facts["look at it"] == "not-scannable: it imports from sklearn"
+
+
+def test_a_maintainer_trusts_it_on_its_page(shared_installation: Installation) -> None:
+    client = shared_installation.client
+    made = registered(client, "provenance-page", SAID)
+    page = "/p/default/models/provenance-page/versions/1"
+    shown = client.get(page).text
+    assert "it imports from sklearn" in shown.lower().replace("&#39;", "'")
+    assert "Trust it" in shown
+    assert client.post(f"{page}/trust", data={"reason": "ours, from 2024"}).status_code == 303
+    assert client.get(f"{API}/logged-models/{made}").json()["provenance"]["trust_reason"] == "ours, from 2024"
+    assert "Trust it" not in client.get(page).text
