@@ -98,9 +98,8 @@ class Loader:
                     loaded = self._load(sealed, source, runtime)
                 except TilthError as error:
                     raise VersionRefused(sealed.key, str(error)) from error
-                except (
-                    BaseException
-                ) as error:  # loading runs a framework on a user's model: it may raise anything, SystemExit too
+                except BaseException as error:
+                    # Loading runs a framework on a user's model: it may raise anything, SystemExit too.
                     raise VersionRefused(sealed.key, f"cannot be loaded: {type(error).__name__}: {str(error)[:300]}") from error
                 self._loaded[identity] = loaded
             return loaded
