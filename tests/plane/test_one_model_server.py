@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -226,6 +227,8 @@ def test_what_cannot_be_served_is_told_in_words(tmp_path: Path) -> None:
     assert "holds no tilth.json" in refused(tmp_path, "--model", ".")
     assert "not both" in refused(tmp_path, "--model", ".", "--deployment", "x")
     (tmp_path / "tilth.json").write_text("{}")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert "--port" in refused(tmp_path, "--model", ".", "--port", str(taken.getsockname()[1]))
     said = refused(tmp_path, "--model", ".")
     assert "tilth.json" in said
     assert "did not come up" in said

@@ -18,8 +18,8 @@ import click
 from tilth.cli.caller import Caller, shared
 from tilth.cli.elsewhere.deployed import deployed
 from tilth.cli.elsewhere.model_folders import ModelNotThere, model_folder
+from tilth.cli.ports import listen
 from tilth.core.errors import Unavailable
-from tilth.plane.server import listen
 from tilth.plane.standalone import MAX_BODY_BYTES
 
 SAGEMAKER_FOLDER = Path("/opt/ml/model")
@@ -123,10 +123,8 @@ class _Workers:
     """Processes on one port, each with a socket of its own that outlives it."""
 
     def __init__(self, options: list[str], host: str, port: int, count: int) -> None:
-        first = listen(host, port)
-        self._port = first.getsockname()[1]
-        self._listeners = [first, *(listen(host, self._port) for _ in range(count - 1))]
-        self._url = f"http://{f'[{host}]' if ':' in host else host}:{self._port}"
+        self._listeners = listen(host, port, count, option="--port")
+        self._url = f"http://{f'[{host}]' if ':' in host else host}:{self._listeners[0].getsockname()[1]}"
         self._options = options
         self._processes: list[subprocess.Popen[bytes]] = []
         self._stopping = False
