@@ -46,7 +46,7 @@ def read(place: Place, number: int = 1, at: int | None = None) -> AbEvidence:
 
     def ask(tx: Any, project: str) -> AbEvidence | None:
         test = queries.ab_test_named(tx, project, id_, "d", number)
-        return queries.ab_evidence(tx, test, at or now() + 1000)
+        return queries.ab_evidence(tx, project, test, at or now() + 1000)
 
     found = place.ask(ask)
     assert found is not None

@@ -74,7 +74,7 @@ async def conclude(access: Access[None], name: str, number: int, wanted: Conclud
     def read(tx: Tx) -> AbEvidence:
         found = queries.deployment_by_name(tx, project_id, name)
         test = ab_test_named(tx, project_id, found.id, name, number)
-        evidence = ab_evidence(tx, test, now())
+        evidence = ab_evidence(tx, project_id, test, now())
         if evidence is None:
             raise WrongAbState(number, test.state, "running or stopped")
         return evidence

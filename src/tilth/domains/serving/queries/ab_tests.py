@@ -94,7 +94,7 @@ def ab_test_detail(tx: Tx, project_id: str, name: str, number: int, now: int) ->
     found = deployment_by_name(tx, project_id, name)
     test = ab_test_named(tx, project_id, found.id, name, number)
     model = models.model_by_id(tx, project_id, test.model_id).name
-    return ab_view(test, name, model, ab_evidence(tx, test, now))
+    return ab_view(test, name, model, ab_evidence(tx, project_id, test, now))
 
 
 def ab_test_rows(tx: Tx, project_id: str, name: str) -> list[AbRow]:
@@ -103,14 +103,14 @@ def ab_test_rows(tx: Tx, project_id: str, name: str) -> list[AbRow]:
     return [ab_row(test) for test in ab_tests_of(tx, project_id, found.id)]
 
 
-def ab_evidence(tx: Tx, test: AbTest, now: int) -> AbEvidence | None:
+def ab_evidence(tx: Tx, project_id: str, test: AbTest, now: int) -> AbEvidence | None:
     """What a test shows: until now while it runs, until its end once it was stopped; as it was kept, once it is concluded."""
     if test.evidence is not None or test.started is None:
         return test.evidence
     until = max(test.ended or now, test.started + 1)
     value = _value_of(test.design.metric)
     scope = and_(
-        _scored.project_id == test.project_id,
+        _scored.project_id == project_id,
         _scored.deployment_id == test.deployment_id,
         _scored.at >= test.started,
         _scored.at < until,
