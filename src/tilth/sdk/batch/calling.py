@@ -141,8 +141,7 @@ class _Job:
                 started=now() if earlier is None else earlier.started,
                 parts=() if earlier is None else tuple(p for p in earlier.parts if manifests.is_whole(self._into.parts, p)),
             )
-            if earlier is None:
-                manifests.clear_parts(self._into)
+            (manifests.clear_parts if earlier is None else manifests.clear_unfinished)(self._into)
             ledger = Ledger(self._into, begun)
             with ThreadPoolExecutor(1, "tilth-digest") as thread:
                 digests = thread.submit(self._digests, inputs)

@@ -160,13 +160,23 @@ def _clear(output: Output, found: ScoringManifest) -> None:
 
 def clear_parts(output: Output) -> None:
     """Parts that no manifest knows, since their process was killed before it could be written."""
+    clear_unfinished(output)
     for file in output.parts.files():
         folder, _, name = file.name.rpartition("/")
-        if folder in ("", "_refused") and (name.startswith("part-") or name.endswith(".tmp")):
+        if folder in ("", "_refused") and name.startswith("part-"):
             output.parts.remove(file.name)
     if output.name and isinstance(output.parts, LocalPlace):
         with suppress(OSError):
             output.parts.folder.rmdir()
+
+
+def clear_unfinished(output: Output) -> None:
+    """What killed processes were writing. An object store shows nothing unfinished."""
+    if isinstance(output.parts, LocalPlace):
+        for file in output.parts.files():
+            name = file.name.rpartition("/")[2]
+            if name.startswith(".") and name.endswith(".tmp"):
+                output.parts.remove(file.name)
 
 
 def taken(output: Output) -> IO[bytes] | None:
