@@ -35,9 +35,7 @@ def score_bars(bins: Sequence[ScoreBin], candidate: str, champion: str, width: i
             body.append(f'<text x="{middle:.1f}" y="{height - 8}" text-anchor="middle">none</text>')
         elif each.high is not None and len(bins) <= 16:
             # Under the line between two bins: the bound that they share.
-            body.append(
-                f'<text x="{left + step * (place + 1):.1f}" y="{height - 8}" text-anchor="middle">{number(each.high, 2)}</text>'
-            )
+            body.append(f'<text x="{left + step * (place + 1):.1f}" y="{height - 8}" text-anchor="middle">{each.high:.3g}</text>')
     label = f"Shares of the scores of {champion} and {candidate}, bin by bin"
     return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
         width, height, label, Markup("".join(body))
