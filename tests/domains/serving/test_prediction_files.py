@@ -92,7 +92,7 @@ def test_a_shipment_with_one_known_segment_brings_nothing_new(either_db: Databas
     both = Shipment((ShippedSegment(old, 1), ShippedSegment(fresh, 1)), (a_file(deployed.id),))
     assert either_db.write_blocking(lambda tx: actions.ship(tx, both)) == [old]
     assert between(either_db, deployed) == []
-    assert either_db.read_blocking(lambda tx: queries.known_segments(tx, [fresh, old])) == [old]
+    assert either_db.read_blocking(lambda tx: queries.known_segments_across_projects(tx, [fresh, old])) == [old]
 
 
 def test_files_are_found_by_time_page_by_page(either_db: Database, deployed: Deployment) -> None:

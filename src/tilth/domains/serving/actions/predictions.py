@@ -29,7 +29,7 @@ def ship(tx: Tx, shipment: Shipment) -> list[str]:
     The bytes of its files must be stored already. Files of deployments that are gone are left out. Like what a run logs, a shipment
     is not audited: it is what the deployment does all the time.
     """
-    known = queries.known_segments(tx, [segment.id for segment in shipment.segments])
+    known = queries.known_segments_across_projects(tx, [segment.id for segment in shipment.segments])
     if known:
         return known
     at = now()

@@ -18,10 +18,10 @@ _PROJECTS_AT_ONCE = 1000
 
 def plane_deployments_across_projects(tx: Tx) -> tuple[PlaneDeployment, ...]:
     """Every deployment with the versions and files behind it, in a stable order."""
-    return plane_documents(tx, deployments_across_projects(tx))
+    return plane_documents_across_projects(tx, deployments_across_projects(tx))
 
 
-def plane_documents(tx: Tx, found: Sequence[Deployment]) -> tuple[PlaneDeployment, ...]:
+def plane_documents_across_projects(tx: Tx, found: Sequence[Deployment]) -> tuple[PlaneDeployment, ...]:
     """Deployments with the versions that their routes name, and the files behind them; those of deleted projects are left out."""
     projects = _project_names(tx, sorted({each.project_id for each in found}))
     routes = [route for each in found for route in each.routes]

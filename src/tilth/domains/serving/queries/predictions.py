@@ -150,7 +150,7 @@ def version_across_projects(tx: Tx, deployment_id: str, key: str) -> tuple[Deplo
     return found, version
 
 
-def known_segments(tx: Tx, ids: Sequence[str]) -> list[str]:
+def known_segments_across_projects(tx: Tx, ids: Sequence[str]) -> list[str]:
     """Those of the segments that were shipped before, in the order asked."""
     found: set[str] = set()
     for start in range(0, len(ids), _IDS_AT_ONCE):

@@ -10,7 +10,7 @@ from sqlalchemy import delete, insert, select
 
 from tilth.backends.sql import Row, Tx
 from tilth.domains.serving.queries.deployments import deployment_of
-from tilth.domains.serving.queries.plane import plane_documents
+from tilth.domains.serving.queries.plane import plane_documents_across_projects
 from tilth.domains.serving.tables import deployment, deployment_shadow
 from tilth.domains.serving.types import WHOLE, Deployment, Route
 from tilth.domains.serving.types.predictions import Shadow
@@ -41,7 +41,7 @@ def plane_shadows_across_projects(tx: Tx) -> PlaneShadows:
     rows = tx.all(
         select(*deployment.c).where(deployment.c.id.in_(list(by_deployment)), deployment.c.deleted_at.is_(None)).limit(_MOST)
     )
-    documents = plane_documents(tx, [_as_shadowed(deployment_of(row), by_deployment[row.id]) for row in rows])
+    documents = plane_documents_across_projects(tx, [_as_shadowed(deployment_of(row), by_deployment[row.id]) for row in rows])
     since: dict[str, int] = {
         f"{document.id}/{version.key}": next(s.started for s in by_deployment[document.id] if s.version == version.version)
         for document in documents
