@@ -10,8 +10,8 @@ import sys
 import threading
 from pathlib import Path
 
-from tilth.core import clock
 from tilth.plane.parent import die_with_parent
+from tilth.plane.shipping.loop import Shipping
 
 NICENESS = 10
 
@@ -29,10 +29,7 @@ def main() -> None:
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, frame: stopped.set())
-    # Not at the top: numpy and polars take half a second, and the supervisor waits for our word.
-    from tilth.plane.shipping.loop import run
-
-    run(arguments.home.resolve(), stopped, clock.now())
+    Shipping(arguments.home.resolve()).run(stopped)
 
 
 def _arguments() -> argparse.Namespace:

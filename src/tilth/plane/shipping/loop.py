@@ -6,15 +6,19 @@ import logging
 import os
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from tilth.core import clock
 from tilth.core.errors import TilthError
 from tilth.plane.shipping.control import Control
-from tilth.plane.shipping.joining import join_next
-from tilth.plane.shipping.shipper import Shipper
+from tilth.plane.shipping.segments import close_left_ones, closed_segments
+from tilth.wire.plane import PREDICTIONS_FOLDER
 from tilth.wire.shipping import SHIPPER_STATUS_PATH, ShipperStatus
+
+if TYPE_CHECKING:
+    from tilth.plane.shipping.shipper import Shipper
 
 logger = logging.getLogger(__name__)
 
@@ -24,54 +28,87 @@ LONGEST_PAUSE_S = 10.0
 """After failures; the lease of the status is longer."""
 
 
-def run(home: Path, stopped: threading.Event, started: int) -> None:
-    """Until `stopped` is set: at the latest after the batch that is under way."""
-    control = Control(home)
-    shipper = Shipper(home, control)
-    next_join = clock.monotonic() + JOIN_EVERY_S / 4
-    failures = 0
-    shipper.close_left_ones()
-    while not stopped.is_set():
-        error = ""
-        try:
+class Shipping:
+    """Blocking, one thread. numpy and polars come with the first segment: where nobody predicts, the process stays small."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._folder = home / PREDICTIONS_FOLDER
+        self._control = Control(home)
+        self._shipper: Shipper | None = None
+        self._started = clock.now()
+        self._next_join = clock.monotonic() + JOIN_EVERY_S / 4
+
+    def run(self, stopped: threading.Event) -> None:
+        """Until `stopped` is set: at the latest after the batch that is under way."""
+        failures = 0
+        self._close_left_ones()
+        while not stopped.is_set():
+            error = ""
+            try:
+                self._round(stopped)
+                failures = 0
+            except TilthError as failure:
+                failures += 1
+                error = str(failure)
+                if failures == 1:
+                    logger.error("predictions wait to be shipped: %s", error)
+            except Exception as failure:  # the outermost loop of this process: what waits on disk is worth another try
+                failures += 1
+                error = f"{type(failure).__name__}: {failure}"
+                logger.exception("a round of shipping failed")
+            self._tell(error)
+            stopped.wait(min(LONGEST_PAUSE_S, EVERY_S * 2 ** min(failures, 8)) if failures else EVERY_S)
+
+    def _round(self, stopped: threading.Event) -> None:
+        if self._shipper is not None or closed_segments(self._folder):
+            shipper = self._at_work()
             while shipper.ship_next() and not stopped.is_set():
-                _tell(home, shipper, started, "")
-            if clock.monotonic() >= next_join:
-                next_join = clock.monotonic() + JOIN_EVERY_S
-                shipper.close_left_ones()
-                while not stopped.is_set() and join_next(control):
-                    _tell(home, shipper, started, "")
-            failures = 0
-        except TilthError as failure:
-            failures += 1
-            error = str(failure)
-            if failures == 1:
-                logger.error("predictions wait to be shipped: %s", error)
-        except Exception as failure:  # the outermost loop of this process: what waits on disk is worth another try
-            failures += 1
-            error = f"{type(failure).__name__}: {failure}"
-            logger.exception("a round of shipping failed")
-        _tell(home, shipper, started, error)
-        stopped.wait(min(LONGEST_PAUSE_S, EVERY_S * 2 ** min(failures, 8)) if failures else EVERY_S)
+                self._tell("")
+        if clock.monotonic() >= self._next_join:
+            self._next_join = clock.monotonic() + JOIN_EVERY_S
+            self._close_left_ones()
+            self._join(stopped)
 
+    def _join(self, stopped: threading.Event) -> None:
+        """While there is something to join."""
+        if not self._control.compaction().files:
+            return
+        from tilth.plane.shipping.joining import join_next
 
-def _tell(home: Path, shipper: Shipper, started: int, error: str) -> None:
-    status = ShipperStatus(
-        pid=os.getpid(),
-        started=started,
-        written=clock.now(),
-        shipped=shipper.shipped,
-        undecoded=shipper.undecoded,
-        dropped=shipper.dropped,
-        torn_bytes=shipper.torn_bytes,
-        waiting_bytes=shipper.waiting_bytes(),
-        error=error,
-    )
-    path = home / SHIPPER_STATUS_PATH
-    fresh = path.with_suffix(f".{os.getpid()}.new")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_bytes(msgspec.json.encode(status))
-        fresh.replace(path)
-    except OSError as failure:
-        logger.error("the status cannot be written: %s", failure)
+        while not stopped.is_set() and join_next(self._control):
+            self._tell("")
+
+    def _at_work(self) -> Shipper:
+        if self._shipper is None:
+            from tilth.plane.shipping.shipper import Shipper
+
+            self._shipper = Shipper(self._home, self._control)
+        return self._shipper
+
+    def _close_left_ones(self) -> None:
+        """Of workers that were killed and not started again."""
+        if self._folder.is_dir() and (closed := close_left_ones(self._folder)):
+            logger.info("closed %d segments that nobody wrote any more", closed)
+
+    def _tell(self, error: str) -> None:
+        shipper = self._shipper
+        status = ShipperStatus(
+            pid=os.getpid(),
+            started=self._started,
+            written=clock.now(),
+            shipped=shipper.shipped if shipper else 0,
+            undecoded=shipper.undecoded if shipper else 0,
+            dropped=shipper.dropped if shipper else 0,
+            torn_bytes=shipper.torn_bytes if shipper else 0,
+            waiting_bytes=sum(segment.size for segment in closed_segments(self._folder)),
+            error=error,
+        )
+        path = self._home / SHIPPER_STATUS_PATH
+        fresh = path.with_suffix(f".{os.getpid()}.new")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            fresh.write_bytes(msgspec.json.encode(status))
+            fresh.replace(path)
+        except OSError as failure:
+            logger.error("the status cannot be written: %s", failure)

@@ -18,7 +18,7 @@ from tilth.plane.shipping.control import Control
 from tilth.plane.shipping.keeping import is_kept
 from tilth.plane.shipping.rows import Rows, day_of
 from tilth.plane.shipping.scores import AT_ONCE, Scores
-from tilth.plane.shipping.segments import Segment, close_left_ones, closed_segments
+from tilth.plane.shipping.segments import Segment, closed_segments
 from tilth.plane.shipping.versions import KnownVersion, Versions
 from tilth.wire.plane import PREDICTIONS_FOLDER
 from tilth.wire.predictions import PredictionFrame
@@ -60,14 +60,6 @@ class Shipper:
         # Where some were known, the others come again in the next round.
         self._delete([segment for segment in batch if not answer.known or segment.id in answer.known])
         return True
-
-    def waiting_bytes(self) -> int:
-        return sum(segment.size for segment in closed_segments(self._folder))
-
-    def close_left_ones(self) -> None:
-        """Of workers that were killed and not started again."""
-        if self._folder.is_dir() and (closed := close_left_ones(self._folder)):
-            logger.info("closed %d segments that nobody wrote any more", closed)
 
     def _count(self, segments: Sequence[ShippedSegment], files: Sequence[ShippedFile]) -> None:
         self.shipped += sum(file.rows for file in files)
