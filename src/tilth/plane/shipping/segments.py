@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tilth.core import clock
 from tilth.plane.prediction_log import CLOSED_SUFFIX, OPEN_SUFFIX
 from tilth.wire import predictions
 from tilth.wire.predictions import PredictionFrame
 
+LEFT_FOR_MS = 10_000
+"""A younger segment may be one whose writer has opened it and not locked it yet."""
 _NAME = re.compile(r".+-([0-9a-f]{32})")
 
 
@@ -50,6 +54,8 @@ def close_left_ones(folder: Path) -> int:
     for path in folder.glob(f"*{OPEN_SUFFIX}"):
         # A writer holds the lock as long as it lives.
         with contextlib.suppress(OSError), path.open("rb") as segment:
+            if clock.now() - os.fstat(segment.fileno()).st_mtime * 1000 < LEFT_FOR_MS:
+                continue
             fcntl.flock(segment, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.rename(path.with_suffix(CLOSED_SUFFIX))
             closed += 1
