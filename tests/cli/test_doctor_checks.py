@@ -8,6 +8,7 @@ import socket
 import sqlite3
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tilth.app.home import lock_home, prepare_home
@@ -17,6 +18,7 @@ from tilth.cli.checks.installation import Origin, check_packages, check_python, 
 from tilth.cli.checks.place import check_clock, check_home, check_locks, check_sqlite
 from tilth.core.clock import Millis, now
 from tilth.core.home import Target
+from tilth.wire.plane import STATUS_FOLDER, DeploymentStatus, VersionStatus, WorkerStatus
 
 NOBODY = Target("http://127.0.0.1:9", "t", "p", "http://127.0.0.1:9")
 NEWEST = frozenset({"0001"})
@@ -115,3 +117,13 @@ def test_a_silent_server_is_broken_with_a_next_step(tmp_path: Path) -> None:
     assert "tilth logs control" in check_control(NOBODY).mend
     (silent,) = check_model_servers(tmp_path, NOBODY, now())
     assert silent.found == "none was ever seen"
+
+
+def test_a_version_that_hangs_is_found(tmp_path: Path) -> None:
+    moment = now()
+    versions = (VersionStatus("shape/1", "stuck", error="a prediction does not end"), VersionStatus("shape/2", "ready"))
+    status = WorkerStatus("w0", 7, 0, moment, 1, (DeploymentStatus("d", 1, versions=versions),))
+    (tmp_path / STATUS_FOLDER).mkdir(parents=True)
+    (tmp_path / STATUS_FOLDER / "w0.json").write_bytes(msgspec.json.encode(status))
+    found = [finding for finding in check_model_servers(tmp_path, NOBODY, moment) if finding.what == "model"]
+    assert [finding.found for finding in found] == ["w0 cannot answer for shape/1, which is stuck: a prediction does not end"]

@@ -19,7 +19,7 @@ class Lane(Generic[T]):
     running: jobs in the threads; overdue: those of them that were given up.
     """
 
-    __slots__ = ("overdue", "pool", "running", "threads", "timeout_s", "waiting")
+    __slots__ = ("_most", "overdue", "pool", "running", "threads", "timeout_s", "waiting")
 
     def __init__(self, timeout_s: float = PREDICT_TIMEOUT_S, pool: ProcessPool | None = None, most_processes: int = 1) -> None:
         self.timeout_s = timeout_s
@@ -27,8 +27,17 @@ class Lane(Generic[T]):
         self.waiting: deque[T] = deque()
         self.running = 0
         self.overdue = 0
+        self._most = most_processes
         # Threads are made when there is work for them, and end with this object.
-        self.threads = ThreadPoolExecutor(most_processes, thread_name_prefix="predictions")
+        self.threads = self._new_threads()
+
+    def let_threads_go(self) -> None:
+        """Those that warmed the version up: of many models most are never asked. Before the event loop knows this lane."""
+        self.threads.shutdown(wait=False)
+        self.threads = self._new_threads()
+
+    def _new_threads(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self._most, thread_name_prefix="predictions")
 
     @property
     def has_room(self) -> bool:

@@ -180,6 +180,7 @@ def _warmed(
         took = running.result()
         if count == 1:
             fastest = min(fastest, took)
+    loaded.lane.let_threads_go()
     loaded.inline = engine.pool is None and fastest <= SLOW_S
     if engine.pool is None and not loaded.inline:
         sys.setswitchinterval(SWITCH_S)

@@ -70,6 +70,11 @@ def check_model_servers(home: Path, target: Target, now: Millis) -> Iterator[Fin
                     f"{status.worker} refused generation {deployment.failed_generation} of {deployment.id}: {deployment.error}"
                 )
                 yield broken("deployment", found, "deploy a version that loads; what was live before still serves")
+            for version in deployment.versions:
+                if version.condition in ("stuck", "restarting"):
+                    found = f"{status.worker} cannot answer for {version.key}, which is {version.condition}: {version.error}"
+                    mend = "deploy it with `--set process=true`, which lets what hangs be ended, or deploy another version"
+                    yield broken("model", found, mend)
             if deployment.log_failures:
                 found = f"{status.worker} could not log {deployment.log_failures} predictions of {deployment.id}"
                 yield broken("prediction log", found, f"look at space and rights of {home / 'predictions'}")
