@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pandas as pd
 import pytest
@@ -119,3 +120,11 @@ def test_the_model_keeps_it_the_run_gets_the_file_and_rows_are_explained(live: A
     assert set(told[0].contributions) == set(FRAME.columns)
     assert told[0].base + sum(told[0].contributions.values()) == pytest.approx(told[0].margin)
     assert run is not None
+    with httpx.Client(base_url=live.url, headers={"origin": live.url}, follow_redirects=True, timeout=30) as browser:
+        link = browser.post("/api/v1/login-links", headers={"authorization": f"Bearer {live.token}"}).json()["url"]
+        browser.get(link).raise_for_status()
+        page = browser.get(logged.url).text
+    assert "What each input is worth" in page
+    assert 'aria-label="strong: ' in page
+    assert "from the trees of its compiled engine" in page
+    assert "log-odds of the answer" in page
