@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,14 +58,32 @@ class ThresholdFlavour:
         return ThresholdRun(float((folder / document.model_path).read_text()))
 
 
-def test_a_registered_flavour_saves_and_loads_its_models(tmp_path: Path) -> None:
+@pytest.fixture
+def registered() -> Iterator[None]:
     flavours.register(ThresholdFlavour())
+    yield
+    flavours.unregister(ThresholdFlavour.name)
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_registered_flavour_saves_and_loads_its_models(tmp_path: Path) -> None:
     document = flavours.save_model(Threshold(2.0), tmp_path, example=np.array([[1.0], [3.0]]))
     assert document.flavour == "threshold-of-a-test"
     predictor = flavours.load_predictor(tmp_path, document)
     assert predictor.predict(np.array([[1.0], [3.0]])).tolist() == [0.0, 1.0]
     assert _load_pyfunc(str(tmp_path / "limit.txt")).predict([[1.0], [3.0]]).tolist() == [0.0, 1.0]
     assert "loader_module: tilth.flavours.pyfunc" in (tmp_path / "MLmodel").read_text()
+
+
+def test_what_was_registered_can_be_taken_back() -> None:
+    flavours.register(ThresholdFlavour())
+    flavours.unregister(ThresholdFlavour.name)
+    with pytest.raises(flavours.UnknownFlavour, match=r"no flavour knows .*Threshold"):
+        flavours.flavour_for(Threshold(2.0))
+    with pytest.raises(flavours.UnknownFlavour, match="nothing to take back"):
+        flavours.unregister(ThresholdFlavour.name)
+    with pytest.raises(flavours.UnknownFlavour, match="nothing to take back"):
+        flavours.unregister("sklearn")
 
 
 def test_the_names_of_ours_are_taken() -> None:

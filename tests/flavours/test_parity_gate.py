@@ -170,7 +170,7 @@ def test_the_last_bit_of_an_exact_tie_is_no_flip() -> None:
 
 
 def test_unknown_models_and_flavours_are_refused_with_what_there_is() -> None:
-    with pytest.raises(UnknownFlavour, match=r"no flavour knows builtins\.dict; these can be saved: .*xgboost, lightgbm"):
+    with pytest.raises(UnknownFlavour, match=r"no flavour knows builtins\.dict; these can be saved: xgboost, lightgbm"):
         flavour_for({})
     with pytest.raises(UnknownFlavour, match="no flavour is named 'onyx'"):
         flavour_named("onyx")

@@ -16,7 +16,7 @@ from tilth.flavours.port import (
     UnknownFlavour,
     UnusableExample,
 )
-from tilth.flavours.registry import COMPILERS, NameTaken, flavour_for, flavour_named, register
+from tilth.flavours.registry import COMPILERS, NameTaken, flavour_for, flavour_named, register, unregister
 from tilth.flavours.saving import FallbackArrayPredictor, FallbackPredictor, load_predictor, save_model
 
 __all__ = [
@@ -43,4 +43,5 @@ __all__ = [
     "load_predictor",
     "register",
     "save_model",
+    "unregister",
 ]

@@ -61,6 +61,12 @@ def register(flavour: Flavour) -> None:
     _registered[flavour.name] = flavour
 
 
+def unregister(name: str) -> None:
+    """Takes back what `register` added; its models load here no longer. Raises UnknownFlavour where none was added by that name."""
+    if _registered.pop(name, None) is None:
+        raise UnknownFlavour(f"no flavour named {name!r} was registered in this process, so there is nothing to take back")
+
+
 def flavour_for(model: object) -> Flavour:
     """Raises UnknownFlavour."""
     for flavour in (*_registered.values(), *_installed(), *FLAVOURS):
