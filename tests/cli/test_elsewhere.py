@@ -184,7 +184,7 @@ def test_the_closure_follows_requirements_and_leaves_out_extras_and_other_platfo
 
 
 def test_kubernetes_manifests_fit_together(wind, tmp_path):
-    ended = command(wind, "render", "kubernetes", "wind_speed.v1", "--image", IMAGE, "--out", str(tmp_path), "--replicas", "3")
+    ended = command(wind, "export", "kubernetes", "wind_speed.v1", "--image", IMAGE, "--out", str(tmp_path), "--replicas", "3")
     assert ended.returncode == 0, ended.stderr
     found = {each["kind"]: each for path in sorted(tmp_path.iterdir()) for each in yaml.safe_load_all(path.read_text())}
     versions = {kind: each["apiVersion"] for kind, each in found.items()}
@@ -260,7 +260,7 @@ def test_documents_share_nothing_that_yaml_would_write_as_a_reference():
 
 def test_the_requests_of_sagemaker_name_each_other_and_the_script_sends_them_in_order(wind, tmp_path):
     role = "arn:aws:iam::123456789012:role/sagemaker"
-    ended = command(wind, "render", "sagemaker", "wind_speed.v1", "--image", IMAGE, "--role", role, "--out", str(tmp_path))
+    ended = command(wind, "export", "sagemaker", "wind_speed.v1", "--image", IMAGE, "--role", role, "--out", str(tmp_path))
     assert ended.returncode == 0, ended.stderr
     model, config, endpoint = (
         json.loads((tmp_path / f"{name}.json").read_text()) for name in ("model", "endpoint-config", "endpoint")
@@ -280,7 +280,7 @@ def test_the_requests_of_sagemaker_name_each_other_and_the_script_sends_them_in_
 
 
 def test_a_deployment_that_is_not_there_is_said_to_be_absent(wind, tmp_path):
-    ended = command(wind, "render", "kserve", "nowhere", "--image", IMAGE, "--out", str(tmp_path))
+    ended = command(wind, "export", "kserve", "nowhere", "--image", IMAGE, "--out", str(tmp_path))
     assert ended.returncode == 1
     assert "nowhere" in ended.stderr
     assert "Traceback" not in ended.stderr

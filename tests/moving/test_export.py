@@ -6,6 +6,7 @@ import json
 import math
 from pathlib import Path
 
+import click
 import polars as pl
 import pytest
 
@@ -15,7 +16,7 @@ def exported(stores, tilth, tmp_path) -> Path:
     """What came from MLflow, exported."""
     assert tilth("import", "mlflow", str(stores["files"])).exit_code == 0
     out = tmp_path / "out"
-    result = tilth("export", "--out", str(out), "--json")
+    result = tilth("export", str(out), "--json")
     assert result.exit_code == 0, result.output
     return out
 
@@ -41,7 +42,7 @@ def test_an_export_comes_back_whole_into_another_project(exported, tilth, instal
     assert back.exit_code == 0, told
     assert told["here"]["metric points"] == 6003
     second = exported.parent / "second"
-    assert tilth("export", "--out", str(second), project="other").exit_code == 0
+    assert tilth("export", str(second), project="other").exit_code == 0
     columns = ("key", "step", "ts", "value")
     one, two = (pl.read_parquet(folder / "metrics.parquet").select(columns).sort(columns) for folder in (exported, second))
     assert one.equals(two)
@@ -52,18 +53,26 @@ def test_a_stopped_export_goes_on_and_a_finished_one_is_left_alone(exported, til
     (exported / "unfinished.json").write_text('{"project": "default"}')
     damaged = next((exported / "artifacts").rglob("a.txt"))
     damaged.write_bytes(b"torn")
-    assert tilth("export", "--out", str(exported)).exit_code == 0
+    assert tilth("export", str(exported)).exit_code == 0
     assert damaged.read_bytes() == b"hello"
-    again = tilth("export", "--out", str(exported))
+    again = tilth("export", str(exported))
     assert again.exit_code == 1
     assert "finished export already" in str(again.exception)
 
 
 def test_a_folder_with_other_things_is_not_written_to(tilth, tmp_path):
     (tmp_path / "mine.txt").write_text("x")
-    result = tilth("export", "--out", str(tmp_path))
+    result = tilth("export", str(tmp_path))
     assert result.exit_code == 1
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["mine.txt"]
+
+
+def test_a_folder_named_like_a_command_is_written_with_its_place_or_after_the_word_project(tilth, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for words in (["./kubernetes"], ["project", "sagemaker"], ["--json", "elsewhere"]):
+        assert tilth("export", *words).exit_code == 0
+        assert (tmp_path / words[-1] / "manifest.json").is_file()
+    assert isinstance(tilth("export", "kubernetes").exception, click.MissingParameter)
 
 
 def test_a_damaged_file_does_not_come_back_in_silence(exported, tilth, installation):

@@ -35,8 +35,7 @@ COMMANDS: dict[str, Entry] = {
     "trash": Entry("retention", "trash", "The trash: list, restore, empty."),
     "import": Entry("move_in", "move_in", "Bring in runs and models: from MLflow, W&B or an export."),
     "image": Entry("image", "image", "Write a container image that serves a deployment anywhere."),
-    "render": Entry("render", "render", "Manifests of a deployment: kubernetes, kserve, sagemaker."),
-    "export": Entry("move_out", "export", "Write a project as open files: Parquet, artifacts, MLflow model folders."),
+    "export": Entry("export", "export", "Write a project as open files, or manifests: kubernetes, kserve, sagemaker."),
     "import-model": Entry(
         "import_model", "import_model", "Register a model that was made elsewhere, with a look at what is in it."
     ),

@@ -1,4 +1,4 @@
-"""`tilth render ...`: a deployment as manifests of other platforms."""
+"""`tilth export kubernetes|kserve|sagemaker`: a deployment as manifests of other platforms."""
 
 from __future__ import annotations
 
@@ -33,49 +33,37 @@ def sized(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@click.group(
-    epilog="""\b
-Examples:
-  tilth render kubernetes flight-delay --image registry.example.org/flight-delay:3 --out ./k8s
-  tilth render kserve flight-delay --image registry.example.org/flight-delay:3 --out ./kserve
-  tilth render sagemaker flight-delay --image registry.example.org/flight-delay:3 --role ARN --out ./aws
-"""
-)
-def render() -> None:
-    """Manifests that run a deployment elsewhere; `tilth image` makes the image that they name."""
-
-
-@render.command(
+@click.command(
     "kubernetes",
-    epilog="\b\nExample:\n  tilth render kubernetes flight-delay --image registry.example.org/flight-delay:3 --out ./k8s\n",
+    epilog="\b\nExample:\n  tilth export kubernetes flight-delay --image registry.example.org/flight-delay:3 --out ./k8s\n",
 )
 @click.argument("deployment")
 @IMAGE
 @OUT
 @sized
 @shared()
-def render_kubernetes(caller: Caller, deployment: str, image: str, out: Path, **size: Any) -> None:
+def export_kubernetes(caller: Caller, deployment: str, image: str, out: Path, **size: Any) -> None:
     """Deployment, Service, autoscaler and disruption budget: `kubectl apply -f FOLDER`."""
     _write_manifests(caller, out, manifests(_wanted(caller, deployment, image, size)), f"kubectl apply -f {out}")
 
 
-@render.command(
+@click.command(
     "kserve",
-    epilog="\b\nExample:\n  tilth render kserve flight-delay --image registry.example.org/flight-delay:3 --out ./kserve\n",
+    epilog="\b\nExample:\n  tilth export kserve flight-delay --image registry.example.org/flight-delay:3 --out ./kserve\n",
 )
 @click.argument("deployment")
 @IMAGE
 @OUT
 @sized
 @shared()
-def render_kserve(caller: Caller, deployment: str, image: str, out: Path, **size: Any) -> None:
+def export_kserve(caller: Caller, deployment: str, image: str, out: Path, **size: Any) -> None:
     """An InferenceService of KServe with the image as its container, answering the protocols v2 and v1."""
     _write_manifests(caller, out, inference_service(_wanted(caller, deployment, image, size)), f"kubectl apply -f {out}")
 
 
-@render.command(
+@click.command(
     "sagemaker",
-    epilog="\b\nExample:\n  tilth render sagemaker flight-delay --image registry.example.org/flight-delay:3 --role ARN --out ./aws\n",
+    epilog="\b\nExample:\n  tilth export sagemaker flight-delay --image registry.example.org/flight-delay:3 --role ARN --out ./aws\n",
 )
 @click.argument("deployment")
 @IMAGE
@@ -84,7 +72,7 @@ def render_kserve(caller: Caller, deployment: str, image: str, out: Path, **size
 @click.option("--instance-type", default="ml.m5.large", show_default=True, help="Kind of machine.")
 @click.option("--instances", type=click.IntRange(1, 1000), default=1, show_default=True, help="How many.")
 @shared()
-def render_sagemaker(
+def export_sagemaker(
     caller: Caller, deployment: str, image: str, out: Path, role: str, instance_type: str, instances: int
 ) -> None:
     """Requests for model, endpoint configuration and endpoint, and a script that sends them by the AWS command line."""
