@@ -144,6 +144,12 @@ def test_small_files_become_one_and_their_bytes_are_let_go(either_db: Database, 
     assert len(between(either_db, deployed)) == 1
 
 
+def test_a_file_that_is_to_be_joined_is_found_without_writing(either_db: Database, deployed: Deployment) -> None:
+    either_db.write_blocking(lambda tx: actions.ship(tx, Shipment((ShippedSegment(new_id(), 5),), (a_file(deployed.id),))))
+    [file] = between(either_db, deployed)
+    assert either_db.read_blocking(lambda tx: queries.files_by_ids_across_projects(tx, [file.id, new_id()])) == [file]
+
+
 def test_files_go_when_their_time_is_over_and_the_trail_tells(either_db: Database, deployed: Deployment) -> None:
     today = now()
     old = a_file(deployed.id, first=today - 11 * DAY, seed="1")

@@ -53,7 +53,7 @@ def ship(tx: Tx, shipment: Shipment) -> list[str]:
 
 def replace_files(tx: Tx, compacted: Compacted) -> None:
     """Puts the joined file in the place of the small ones. Raises FilesReplaced unless all of them are there."""
-    old = queries.files_by_ids_across_projects(tx, compacted.replaces)
+    old = queries.files_by_ids_across_projects(tx, compacted.replaces, lock=True)
     if len(old) != len(set(compacted.replaces)) or {file.deployment_id for file in old} != {compacted.file.deployment_id}:
         raise FilesReplaced
     _remove(tx, old)

@@ -189,10 +189,10 @@ def small_files_across_projects(tx: Tx, most_rows: int) -> list[PredictionFile]:
     return [file_of(row) for row in rows]
 
 
-def files_by_ids_across_projects(tx: Tx, ids: Collection[str]) -> list[PredictionFile]:
-    """At most 1,000, locked until the transaction ends."""
-    rows = tx.all(select(*prediction_file.c).where(prediction_file.c.id.in_(list(ids))).limit(MAX_FILES).with_for_update())
-    return [file_of(row) for row in rows]
+def files_by_ids_across_projects(tx: Tx, ids: Collection[str], *, lock: bool = False) -> list[PredictionFile]:
+    """At most 1,000. lock: hold them against other writers until the transaction ends."""
+    statement = select(*prediction_file.c).where(prediction_file.c.id.in_(list(ids))).limit(MAX_FILES)
+    return [file_of(row) for row in tx.all(statement.with_for_update() if lock else statement)]
 
 
 def insert_segments(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
