@@ -169,6 +169,15 @@ def test_tensors_stand_as_lists_and_files_of_other_columns_are_others(deploy: Ca
     assert kept.schema["in_image"] == pl.List(pl.List(pl.Float32))
 
 
+def test_one_request_of_very_many_rows_holds_up_nobody(deploy: Callable[..., Deployed]) -> None:
+    place = deploy("giant")
+    rows = 100_000
+    columns = {"origin": ["JFK"] * rows, "hour": [5] * rows, "wind": [None] * rows}
+    place.segment(place.frame({"inputs": columns}, [0.25] * rows, rows))
+    assert place.ship().shipped == rows
+    assert list(place.folder.iterdir()) == []
+
+
 def test_a_segment_found_again_is_deleted_and_brings_nothing_twice(deploy: Callable[..., Deployed]) -> None:
     place = deploy("again")
     path = place.segment(place.flight(), place.flight())

@@ -338,6 +338,8 @@ def test_compressed_bodies_that_are_none_or_too_much_are_refused(stand: Stand) -
     refused(infer(stand, "sums", bomb, Content_Encoding="gzip"), 413, "once it is unpacked")
     several = b"".join(gzip.compress(part) for part in (b'{"inputs": ', json.dumps(WIDE["inputs"]).encode(), b"}"))
     assert infer(stand, "sums", several, Content_Encoding="gzip").status == 200
+    crowd = gzip.compress(b"") * 2000 + several
+    refused(infer(stand, "sums", crowd, Content_Encoding="gzip"), 400, "gzip members")
 
 
 def test_what_unpacks_to_more_than_the_loop_may_read_is_read_aside(stand: Stand) -> None:

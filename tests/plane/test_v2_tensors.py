@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from tritonclient.utils import deserialize_bytes_tensor, serialize_byte_tensor
 
-from tilth.plane.protocols.datatypes import NUMPY_TYPES, InvalidTensor, datatype_of, from_json, from_raw, to_json, to_raw
+from tilth.plane.protocols.datatypes import (
+    NUMPY_TYPES,
+    InvalidTensor,
+    check_head,
+    datatype_of,
+    from_json,
+    from_raw,
+    to_json,
+    to_raw,
+)
 
 NUMERIC = sorted(set(NUMPY_TYPES) - {"BYTES"})
 shapes = arrays.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=4)
@@ -114,3 +123,10 @@ def test_json_that_is_not_the_tensor_is_refused(datatype: str, shape: list[int],
     with pytest.raises(InvalidTensor) as refused:
         from_json("x", datatype, shape, data)
     assert why in str(refused.value)
+
+
+@pytest.mark.parametrize("shape", [[0, 2**62, 2**62], [2**62, 0], [0, 2**64 - 1], [0, 10**30], [1 << 20, 0, 2], [-1], [1] * 33])
+def test_shapes_that_no_data_can_bound_are_refused(shape: list[int]) -> None:
+    with pytest.raises(InvalidTensor):
+        check_head("x", "FP64", shape)
+    check_head("x", "FP64", [0, 1 << 20])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+import msgspec
 
 from tilth.plane.shipping.versions import KnownVersion
 from tilth.wire.labels import ScoredRows, key_of
@@ -14,11 +16,11 @@ from tilth.wire.signature import Signature
 
 Values = Mapping[str, list[Any]]
 AT_ONCE = 5000
-"""Rows in one message, so that no transaction of the control process is long."""
+"""Rows in one message, so that no transaction of the control process is long and none is too large for it to read."""
 
 
 class Scores:
-    """Rows of one deployment; `take` empties it."""
+    """Rows of one deployment that wait to be sent."""
 
     def __init__(self, deployment_id: str) -> None:
         self._deployment_id = deployment_id
@@ -39,9 +41,12 @@ class Scores:
         rows.units.extend([unit] * count)
         rows.join_keys.extend(_join_keys(frame, facts.policy.label_key, inputs))
 
-    def take(self) -> ShippedScores:
-        rows, self._rows = self._rows, _empty()
-        return ShippedScores(self._deployment_id, rows)
+    def take(self) -> Iterator[ShippedScores]:
+        """All of them, in messages of at most AT_ONCE rows: one request may have had millions. None are left."""
+        taken, self._rows = self._rows, _empty()
+        for start in range(0, len(taken.rows), AT_ONCE):
+            part = {name: values[start : start + AT_ONCE] for name, values in msgspec.structs.asdict(taken).items()}
+            yield ShippedScores(self._deployment_id, ScoredRows(**part))
 
 
 def scores_of(outputs: Values, signature: Signature | None, count: int) -> list[float | None]:

@@ -118,8 +118,7 @@ class _Load:
         for rows in self._rows.values():
             self._upload(rows)
         for scores in self._scores.values():
-            if len(scores):
-                self._control.keep_scores(scores.take())
+            self._send(scores)
         return self._files
 
     def _add(self, frame: PredictionFrame, known: KnownVersion, read: Read) -> None:
@@ -127,7 +126,7 @@ class _Load:
             scores = self._scores.setdefault(frame.deployment_id, Scores(frame.deployment_id))
             scores.add(frame, known, *read)
             if len(scores) >= AT_ONCE:
-                self._control.keep_scores(scores.take())
+                self._send(scores)
         if not is_kept(frame.prediction_id, known.facts.policy):
             return
         layout = known.bare_layout if read is _NOTHING else known.layout
@@ -138,6 +137,10 @@ class _Load:
         rows.add(frame, known, *read)
         if rows.cells >= FILE_CELLS:
             self._upload(self._rows.pop(place))
+
+    def _send(self, scores: Scores) -> None:
+        for message in scores.take():
+            self._control.keep_scores(message)
 
     def _upload(self, rows: Rows) -> None:
         content = rows.parquet()
