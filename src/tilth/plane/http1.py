@@ -19,6 +19,7 @@ from tilth.core.errors import TilthError
 from tilth.plane.admission import HEADERS, Admission, Inquiry
 from tilth.plane.answers import Answer, BodyTooLarge, HeadTooLarge, Malformed, RequestTimeout, refusal
 from tilth.plane.batching import Core
+from tilth.plane.repeats import Repeat, repeat_of
 
 MAX_HEAD_BYTES = 32 << 10
 MAX_HEADERS = 100
@@ -78,6 +79,9 @@ class Connection(asyncio.Protocol):
         self._head_count = 0
         self._body_bytes = 0
         self._verdict: Admission | Inquiry | Answer | None = None
+        self._completed = 0
+        self._keeps_alive = True
+        self._repeat: Repeat | None = None
 
     # What asyncio calls.
 
@@ -93,6 +97,9 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._closing:
+            return
+        fresh, before = not self._receiving, self._completed
+        if fresh and self._repeat is not None and self._take_repeat(self._repeat, data):
             return
         in_head = self._in_head
         try:
@@ -111,6 +118,24 @@ class Connection(asyncio.Protocol):
                 self._head_bytes += len(data)
                 if self._head_bytes > MAX_HEAD_BYTES:
                     self._fail(_head_too_large())
+            if fresh and not self._receiving and self._completed == before + 1:
+                self._remember(data)
+
+    def _remember(self, data: bytes) -> None:
+        """data: one whole request. The state is still the one by which it was judged: it changes between turns of the loop only."""
+        verdict = self._verdict
+        if isinstance(verdict, Admission) and self._keeps_alive and not self._closing:
+            self._repeat = repeat_of(data, self._body_bytes, verdict, self._core.state, clock.monotonic())
+
+    def _take_repeat(self, repeat: Repeat, data: bytes) -> bool:
+        """Whether `data` is a whole request whose head is known. The parser stands between two messages and need not see it."""
+        now = clock.monotonic()
+        body = repeat.body_of(data, self._core.state, now)
+        if body is None:
+            return False
+        self._since = now
+        self._submit(repeat.verdict, body, keep_alive=True)
+        return True
 
     def _feed(self, data: bytes) -> None:
         while data:
@@ -196,15 +221,22 @@ class Connection(asyncio.Protocol):
         if self._closing or self._parser.should_upgrade():
             return
         self._receiving = False
+        self._completed += 1
         verdict = self._verdict
         assert verdict is not None
-        slot = _Slot(self._parser.should_keep_alive())
-        self._slots.append(slot)
+        self._keeps_alive = self._parser.should_keep_alive()
         if isinstance(verdict, Answer):
+            slot = _Slot(self._keeps_alive)
+            self._slots.append(slot)
             self._answered(slot, verdict)
             return
         body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         self._pieces = []
+        self._submit(verdict, body, keep_alive=self._keeps_alive)
+
+    def _submit(self, verdict: Admission | Inquiry, body: bytes, *, keep_alive: bool) -> None:
+        slot = _Slot(keep_alive)
+        self._slots.append(slot)
         self._core.submit(verdict, body, partial(self._answered, slot))
         if len(self._slots) >= MAX_PIPELINED:
             self._transport.pause_reading()
