@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -13,12 +14,13 @@ from tests.domains.serving.labelling import NOON, Place, scored
 
 from tilth.backends.sql import Database
 from tilth.core.actors import Actor
-from tilth.core.clock import DAY
+from tilth.core.clock import DAY, Millis, now
 from tilth.core.ids import ProjectId, new_id
 from tilth.domains.serving import actions
 from tilth.domains.serving.actions.labels import TooManyLabels
+from tilth.domains.serving.jobs import forget_old_labels
 from tilth.domains.serving.queries import labels
-from tilth.domains.serving.tables import label_correction
+from tilth.domains.serving.tables import label_correction, scored_prediction
 from tilth.domains.serving.types.labels import InvalidLabel, SeveralRows
 from tilth.wire.labels import key_of
 
@@ -209,3 +211,16 @@ def test_old_scores_and_labels_are_let_go_with_their_corrections(place: Place) -
 
 def _forget(tx: Any, actor: Actor, project: str, deployment_id: str, before: int, most: int) -> int:
     return actions.forget_old_labels(tx, ProjectId(project), deployment_id, before, most)
+
+
+def test_labels_of_a_deployment_that_was_taken_down_are_let_go_in_their_time(place: Place) -> None:
+    block = scored(2, at=NOON)
+    place.keep(block)
+    place.log({"prediction_id": block.prediction_ids[0], "label": 1})
+    id_ = place.deployment.id
+    place.do(actions.undeploy, "d")
+    long_after = Millis(now() + 10_000 * DAY)
+    asyncio.run(forget_old_labels(place.db, lambda: long_after))
+    left = select(func.count()).select_from(scored_prediction).where(scored_prediction.c.deployment_id == id_)
+    assert place.db.read_blocking(lambda tx: tx.scalar(left)) == 0
+    assert id_ not in [each.id for each in place.db.read_blocking(labels.deployments_with_labels_across_projects)]

@@ -112,9 +112,9 @@ def keep_scores(tx: Tx, deployment_id: str, block: ScoredRows) -> int:
     if found is None:
         return 0
     project_id = ProjectId(found.project_id)
-    waiting, by_key = labels.label_kinds(tx, project_id, found.id)
+    waiting = labels.some_wait(tx, project_id, found.id)
     rows = _scored_rows(found, block)
-    if rows and not (by_key or waiting or _measured(tx, found)):
+    if rows and not _measured(tx, found):
         room = MOST_SCORES_A_DAY - labels.scored_on_day(tx, project_id, found.id, rows[0]["at"], MOST_SCORES_A_DAY)
         rows = rows[: max(room, 0)]
     kept = tx.many(statements.INSERT_SCORED, rows)
@@ -122,7 +122,8 @@ def keep_scores(tx: Tx, deployment_id: str, block: ScoredRows) -> int:
     if waiting:
         tx.many(statements.TAKE_LABEL, rows)
         tx.many(statements.TAKEN, rows)
-    keyed = [{**row, **window} for row in rows if row["join_key"] is not None] if by_key else []
+    named = labels.labelled_keys(tx, project_id, found.id, [row["join_key"] for row in rows if row["join_key"] is not None])
+    keyed = [{**row, **window} for row in rows if row["join_key"] in named]
     tx.many(statements.TAKE_LABEL_OF_KEY, keyed)
     tx.many(statements.TAKEN_OF_KEY, keyed)
     return kept
@@ -130,8 +131,7 @@ def keep_scores(tx: Tx, deployment_id: str, block: ScoredRows) -> int:
 
 def wants_scores(tx: Tx, found: Deployment, at: int) -> bool:
     """Whether `keep_scores` would keep rows of the UTC day of `at`, so that nobody sends what is thrown away."""
-    waiting, by_key = labels.label_kinds(tx, found.project_id, found.id)
-    if by_key or waiting or _measured(tx, found):
+    if _measured(tx, found):
         return True
     return labels.scored_on_day(tx, found.project_id, found.id, at, MOST_SCORES_A_DAY) < MOST_SCORES_A_DAY
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from tilth.backends.sql import Database
 from tilth.core.clock import DAY, Clock
 from tilth.core.ids import ProjectId
-from tilth.domains.serving import actions, queries
+from tilth.domains.serving import actions
+from tilth.domains.serving.queries import labels as queries
 from tilth.domains.serving.types import Deployment
 
 ROWS_AT_ONCE = 5_000
@@ -14,7 +15,8 @@ ROWS_AT_ONCE = 5_000
 
 async def forget_old_labels(database: Database, clock: Clock) -> int:
     """Lets go of scores and labels older than a deployment keeps its predictions. Returns about how many; call it each hour."""
-    return sum([await _forget(database, found, clock) for found in await database.read(queries.deployments_across_projects)])
+    holding = await database.read(queries.deployments_with_labels_across_projects)
+    return sum([await _forget(database, found, clock) for found in holding])
 
 
 async def _forget(database: Database, found: Deployment, clock: Clock) -> int:

@@ -4,7 +4,6 @@ from tilth.domains.serving.queries.ab_tests import ab_test_detail, ab_test_rows
 from tilth.domains.serving.queries.deployments import (
     deployment_by_name,
     deployment_or_none,
-    deployments_across_projects,
     deployments_page,
     generations_of,
     projects_served_across_projects,
@@ -28,7 +27,6 @@ __all__ = [
     "deployment_one",
     "deployment_or_none",
     "deployment_page",
-    "deployments_across_projects",
     "deployments_of_model",
     "deployments_page",
     "generations_of",

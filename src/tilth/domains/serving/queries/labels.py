@@ -13,8 +13,9 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from tilth.backends.sql import Tx
 from tilth.core.clock import DAY
-from tilth.domains.serving.queries.deployments import deployment_by_name
-from tilth.domains.serving.tables import label, label_correction, scored_prediction
+from tilth.domains.serving.queries.deployments import deployment_by_name, deployment_of
+from tilth.domains.serving.tables import deployment, label, label_correction, scored_prediction
+from tilth.domains.serving.types import Deployment
 from tilth.domains.serving.types.labels import OF_A_KEY
 from tilth.wire.labels import Coverage, CoverageRow, LabelVersion
 
@@ -23,6 +24,7 @@ MAX_WAITING = 10_000
 MAX_COVERAGE_ROWS = 1_000
 MAX_LABELLED_SCORES = 200_000
 MAX_CORRECTIONS = 100
+MAX_HOLDING = 10_000
 _IDS_AT_ONCE = 500
 
 _scored, _label, _old = scored_prediction.c, label.c, label_correction.c
@@ -108,12 +110,42 @@ def count_waiting(tx: Tx, project_id: str, deployment_id: str) -> int:
     return int(tx.scalar(select(func.count()).select_from(inner)))
 
 
-def label_kinds(tx: Tx, project_id: str, deployment_id: str) -> tuple[bool, bool]:
-    """Whether labels by prediction wait for theirs, and whether there are labels by key."""
-    waiting = exists().where(_in(_label, project_id, deployment_id), ~_label.matched, _label.row != OF_A_KEY)
-    by_key = exists().where(_in(_label, project_id, deployment_id), _label.row == OF_A_KEY)
-    row = tx.one(select(waiting.label("waiting"), by_key.label("by_key")))
-    return (bool(row[0]), bool(row[1])) if row is not None else (False, False)
+def some_wait(tx: Tx, project_id: str, deployment_id: str) -> bool:
+    """Whether labels by prediction wait for theirs."""
+    # Rows count from 0: a range of the index, while labels by key may wait by the million.
+    return bool(tx.scalar(select(exists().where(_in(_label, project_id, deployment_id), ~_label.matched, _label.row > OF_A_KEY))))
+
+
+def labelled_keys(tx: Tx, project_id: str, deployment_id: str, keys: Sequence[str]) -> set[str]:
+    """Those of the keys that some label names."""
+    found: set[str] = set()
+    for some in _in_parts(keys):
+        rows = tx.all(
+            select(_label.ref)
+            .where(_in(_label, project_id, deployment_id), _label.ref.in_(some), _label.row == OF_A_KEY)
+            .distinct()
+        )
+        found |= {row.ref for row in rows}
+    return found
+
+
+def deployments_with_labels_across_projects(tx: Tx) -> list[Deployment]:
+    """Those that hold labels or scores, deleted ones too; at most 10,000."""
+    ids = sorted(_held_by(tx, _scored.deployment_id) | _held_by(tx, _label.deployment_id))
+    found: list[Deployment] = []
+    for some in _in_parts(ids):
+        found += [deployment_of(row) for row in tx.all(select(*deployment.c).where(deployment.c.id.in_(some)))]
+    return found
+
+
+def _held_by(tx: Tx, column: ColumnElement[Any]) -> set[str]:
+    found: set[str] = set()
+    last = "0" * 32
+    # One look into the index for each deployment: a DISTINCT would read every row.
+    while len(found) < MAX_HOLDING and (row := tx.one(select(column).where(column > last).order_by(column).limit(1))) is not None:
+        last = row[0]
+        found.add(last)
+    return found
 
 
 def has_labels(tx: Tx, project_id: str, deployment_id: str) -> bool:
