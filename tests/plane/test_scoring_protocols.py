@@ -17,6 +17,7 @@ from tests.plane.protocol_stand import SIGNATURES, Reply, Stand
 
 from tilth.plane.protocols.reading import UnreadableFrame, columns_of
 from tilth.wire.predictions import PredictionFrame
+from tilth.wire.signature import Signature, Tensor
 
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/x-parquet"
 FLIGHTS = pd.DataFrame({"wind": [1.5, None], "hour": [11, 12], "origin": ["JFK", None]})
@@ -273,6 +274,23 @@ def test_a_frame_that_is_not_what_it_says_is_told_apart() -> None:
         columns_of(frame, SIGNATURES["sums"])
     with pytest.raises(UnreadableFrame, match="newer Tilth"):
         columns_of(PredictionFrame("p", 0, "d", "sums/1", JSON, "", b"", b"", 1, protocol="v9"), SIGNATURES["sums"])
+
+
+@pytest.mark.parametrize("answer", [["high"], [[1.0, 2.0]], 3])
+def test_an_answer_of_other_outputs_than_the_signature_names_is_told_apart(answer: Any) -> None:
+    body = json.dumps({"predictions": answer}).encode()
+    frame = PredictionFrame("p", 0, "d", "sums/1", JSON, "", b'{"instances": [[1, 2, 3, 4]]}', body, 1)
+    with pytest.raises(UnreadableFrame, match="the answer of p"):
+        columns_of(frame, SIGNATURES["sums"])
+
+
+@pytest.mark.parametrize("answer", [[1.0], [[1.0, 2.0], 3.0], {"y": [5]}])
+def test_an_answer_of_other_tensors_than_the_signature_names_is_told_apart(answer: Any) -> None:
+    square = Signature(tensors=(Tensor("x", "float64", (-1, 2)),), output_tensors=(Tensor("y", "float64", (-1, 2)),))
+    body = json.dumps({"predictions": answer}).encode()
+    frame = PredictionFrame("p", 0, "d", "square/1", JSON, "", b'{"inputs": {"x": [[1, 2]]}}', body, 1)
+    with pytest.raises(UnreadableFrame, match="the answer of p"):
+        columns_of(frame, square)
 
 
 def test_a_table_of_nothing_but_a_header_has_no_rows(stand: Stand) -> None:

@@ -43,10 +43,11 @@ def columns_of(frame: PredictionFrame, signature: Signature) -> Read:
     content = Content(frame.content_type, frame.header_bytes or None)
     given = codec.read(frame.body, content, signature).given
     try:
-        answer = codec.read_answer(frame.answer, frame.answer_header_bytes)
-    except (KeyError, ValueError) as error:
+        outputs = _outputs(codec.read_answer(frame.answer, frame.answer_header_bytes), signature)
+    except (KeyError, ValueError, TypeError) as error:
+        # A model that was deleted and made anew under its name has versions of the same numbers, with other outputs.
         raise UnreadableFrame(f"the answer of {frame.prediction_id} cannot be read: {error}") from error
-    return Read(_inputs(given, signature), _outputs(answer, signature))
+    return Read(_inputs(given, signature), outputs)
 
 
 def _inputs(given: Any, signature: Signature) -> Columns:
@@ -72,6 +73,8 @@ def _outputs(answer: Any, signature: Signature) -> Columns:
         }
     if signature.output_tensors:
         named = answer if isinstance(answer, dict) else {signature.output_tensors[0].name: answer}
+        for tensor in signature.output_tensors:
+            _check_depth(named.get(tensor.name, ()), len(tensor.shape))
         return {name: list(values) for name, values in named.items()}
     if len(signature.outputs) == 1:
         return {signature.outputs[0].name: _typed(signature.outputs[0], answer)}
@@ -86,6 +89,15 @@ def _typed(column: Column, values: Sequence[Any]) -> list[Any]:
     """In the column's own type: JSON writes 1 for 1.0."""
     made = _TYPES[column.type]
     return [None if value is None or value != value else _text(value) if made is str else made(value) for value in values]
+
+
+def _check_depth(values: Any, depth: int) -> None:
+    """Raises TypeError unless lists lie so deep in each other."""
+    if not isinstance(values, Sequence) or isinstance(values, str):
+        raise TypeError(f"{str(values)[:40]!r} stands where a list should")
+    if depth > 1:
+        for each in values:
+            _check_depth(each, depth - 1)
 
 
 def _text(value: Any) -> str:
