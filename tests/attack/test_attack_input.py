@@ -264,3 +264,15 @@ def test_every_filter_of_the_grammar_is_answered(client, text, order):
     assert answer.status_code in (200, 400), (encoded, answer.text)
     page = client.get("/p/input/runs", params={"q": encoded["filter"], "order": encoded["order_by"]})
     assert page.status_code in (200, 400), (encoded, page.text[:300])
+
+
+def test_a_note_that_no_database_keeps_is_refused_wherever_one_is_taken(client):
+    here = "/api/v1/p/input/deployments/live"
+    asked = [
+        ("PUT", here, {"model": "m"}),
+        ("PUT", f"{here}/predictions/policy", {}),
+    ]
+    for method, path, body in asked:
+        refused = client.request(method, path, json={**body, "note": "a\0b"})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (400, "unstorable_note"), path
+    assert client.put(f"{here}/predictions/policy", json={"note": "a b"}).status_code == 200

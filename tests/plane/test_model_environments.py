@@ -79,10 +79,32 @@ def test_an_environment_is_built_once_from_the_models_requirements(folder: Path,
 
 
 def test_requirements_that_nobody_can_meet_say_so_and_leave_nothing(folder: Path, tmp_path: Path) -> None:
-    (folder / "requirements.txt").write_text("this is no requirement\n")
+    (folder / "requirements.txt").write_text("numpy==0.0.0.1\n")
     with pytest.raises(EnvironmentNotBuilt, match="cannot be built"):
         interpreter(PlaneRuntime(environment="model"), folder, tmp_path)
     assert not list(tmp_path.rglob(".complete"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--index-url https://packages.example.org/simple",
+        "-r /etc/passwd",
+        "-e /srv/code",
+        "numpy @ https://packages.example.org/numpy.whl",
+        "https://packages.example.org/numpy.whl",
+        "./numpy",
+        "numpy==2 --global-option=build",
+        "numpy; python_version > '3' --config-settings=a=b",
+        "numpy \\",
+        "this is no requirement",
+    ],
+)
+def test_requirements_say_names_and_versions_not_where_packages_come_from(folder: Path, tmp_path: Path, line: str) -> None:
+    (folder / "requirements.txt").write_text(f"numpy>=2\n{line}\n")
+    with pytest.raises(EnvironmentUnusable, match="no package by name and version"):
+        interpreter(PlaneRuntime(environment="model"), folder, tmp_path)
+    assert not list(tmp_path.rglob("pyvenv.cfg"))
 
 
 def test_a_folder_without_requirements_cannot_ask_for_an_environment(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,10 @@ REQUIREMENTS = "requirements.txt"
 BUILD_TIMEOUT_S = 900.0
 PROBE_TIMEOUT_S = 60.0
 _MARKER = ".complete"
+_REQUIREMENT = re.compile(
+    r"[A-Za-z0-9][\w.-]*\s*(\[[\w\s,.-]*\])?\s*(\(?[<>=!~][\w.*+!,\s<>=~]*\)?\s*)?(;(?!.*\s-)[^\\]*)?", re.ASCII
+)
+"""A package by name and versions, extras and marker."""
 _PACKAGE = Path(__file__).resolve().parents[2]
 """The folder of `tilth` itself."""
 _OURS = ("msgspec", "numpy", "PyYAML")
@@ -143,9 +148,17 @@ def _package(line: str) -> str:
 
 
 def _without_tilth(lines: Sequence[str]) -> list[str]:
-    """Tilth itself comes along as it runs here."""
-    kept = (line.strip() for line in lines)
-    return [line for line in kept if line and not line.startswith("#") and _package(line) != "tilth"]
+    """Tilth itself comes along as it runs here. Raises EnvironmentUnusable for what is no package by name."""
+    kept = [line for each in lines if (line := each.partition(" #")[0].strip()) and not line.startswith("#")]
+    kept = [line for line in kept if _package(line) != "tilth"]
+    for line in kept:
+        # An option or an address would decide where all packages come from, and a file could be one of this machine.
+        if not _REQUIREMENT.fullmatch(line):
+            raise EnvironmentUnusable(
+                f"{line[:80]!r} in the model's {REQUIREMENTS} is no package by name and version, such as scikit-learn==1.9.1; options, "
+                "files and addresses are not followed: where packages come from is set for pip or uv on this machine"
+            )
+    return kept
 
 
 def _last_line(done: subprocess.CompletedProcess[str]) -> str:

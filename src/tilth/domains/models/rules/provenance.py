@@ -24,6 +24,8 @@ def checked(said: RecordProvenance) -> RecordProvenance:
         raise InvalidProvenance(f"format and scanner have at most {MAX_NAME_CHARS} characters, a note {MAX_NOTE_CHARS:,}")
     if len(said.findings) > MAX_FINDINGS or any(len(finding) > MAX_FINDING_CHARS for finding in said.findings):
         raise InvalidProvenance(f"at most {MAX_FINDINGS} findings are kept, of {MAX_FINDING_CHARS} characters each")
+    if any("\0" in text for text in (said.source, said.format, said.scanner, said.note, *said.findings)):
+        raise InvalidProvenance("a text holds a NUL character, which no database keeps; remove it")
     if said.verdict == "clean" and (said.runs_code or said.findings):
         raise InvalidProvenance("what may run code, or has findings, is not clean: say flagged or not-scannable")
     return said
@@ -39,7 +41,7 @@ def moved_in(name: str, digest: str) -> RecordProvenance:
 def checked_reason(reason: str) -> str:
     """Raises ReasonMissing."""
     reason = reason.strip()
-    if not 3 <= len(reason) <= MAX_NOTE_CHARS:
+    if not 3 <= len(reason) <= MAX_NOTE_CHARS or "\0" in reason:
         raise ReasonMissing
     return reason
 

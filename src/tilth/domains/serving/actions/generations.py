@@ -28,6 +28,10 @@ class NoteTooLong(Invalid):
     """A note on a change is above its bound."""
 
 
+class UnstorableNote(Invalid):
+    """A note on a change holds what not every database keeps."""
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """Who changes a deployment, and why. The note is at most MAX_NOTE_CHARS long (`checked_note`)."""
@@ -57,9 +61,11 @@ class Form:
 
 
 def checked_note(note: str) -> str:
-    """Raises NoteTooLong."""
+    """Raises NoteTooLong and UnstorableNote."""
     if len(note) > MAX_NOTE_CHARS:
         raise NoteTooLong(f"the note has {len(note)} characters; at most {MAX_NOTE_CHARS} are kept")
+    if "\0" in note:
+        raise UnstorableNote("the note holds a NUL character, which no database keeps; remove it")
     return note
 
 
