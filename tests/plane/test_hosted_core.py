@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,6 +12,8 @@ import pytest
 from tilth.plane.asgi import Application
 from tilth.plane.hosted import folder_application, home_application
 from tilth.plane.standalone import Standing
+from tilth.wire.plane import PREDICTIONS_FOLDER
+from tilth.wire.shipping import FLUSH_PATH
 
 ROWS = {"instances": [[1, 2]]}
 
@@ -68,3 +71,24 @@ def test_what_a_home_publishes_is_served_with_its_tokens_and_log(models: Any, ho
     assert refused.status_code == 401
     assert answer.json()["predictions"] == [pytest.approx(3.0)]
     assert [frame.prediction_id for frame in home.logged()] == [answer.json()["prediction_id"]]
+
+
+def test_what_somebody_waits_for_is_handed_on_at_once(models: Any, home: Any) -> None:
+    home.cache(models[0])
+    home.publish(home.deployment(1, models[0].version(1)))
+    application = home_application(home.path, "handing")
+    headers = {"authorization": "Bearer tilth_test_token"}
+
+    async def ask() -> list[Path]:
+        transport = httpx.ASGITransport(application)
+        async with httpx.AsyncClient(transport=transport, base_url="http://host", headers=headers) as client:
+            assert (await client.post("/p/demo/deployments/sums/invocations", json=ROWS)).status_code == 200
+        (home.path / FLUSH_PATH).parent.mkdir(parents=True, exist_ok=True)
+        (home.path / FLUSH_PATH).write_text("now")
+        async with asyncio.timeout(20):
+            while not (closed := list((home.path / PREDICTIONS_FOLDER).glob("handing-*.closed"))):
+                await asyncio.sleep(0.05)
+        return closed
+
+    _, closed = asyncio.run(during(application, ask))
+    assert len(closed) == 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tilth.plane.latency import BUCKET_COUNT, Tally
+from tilth.plane.latency import BUCKET_COUNT, MOST_VERSIONS, Tally
 from tilth.wire.plane import LATENCY_BOUNDS_US
 
 
@@ -25,3 +25,15 @@ def test_the_window_forgets_what_is_older_than_a_minute() -> None:
 
 def test_a_window_that_was_never_used_is_empty() -> None:
     assert Tally().window(123456.0) == (0,) * BUCKET_COUNT
+
+
+def test_versions_that_nobody_wants_are_forgotten_once_they_are_many() -> None:
+    tally = Tally()
+    keys = [f"rain/{number}" for number in range(MOST_VERSIONS)]
+    for key in keys:
+        tally.of(key)
+    tally.forget_versions(keys[-2:])
+    assert list(tally.versions) == keys
+    tally.of("rain/new")
+    tally.forget_versions([keys[-1], "rain/new"])
+    assert list(tally.versions) == [keys[-1], "rain/new"]

@@ -108,8 +108,10 @@ class Follower:
             )
             return
         self._wanted = state
+        # A new dictionary: what is loading holds the tally that it began with.
+        self.tallies = {deployment.id: self.tallies.get(deployment.id) or Tally() for deployment in state.deployments}
         for deployment in state.deployments:
-            self.tallies.setdefault(deployment.id, Tally())
+            self.tallies[deployment.id].forget_versions([version.key for version in deployment.versions])
         self._publish()
 
     def _publish(self) -> None:

@@ -19,6 +19,7 @@ from tilth.plane.follower import Follower
 from tilth.plane.loading import Loader
 from tilth.plane.prediction_log import PredictionLog
 from tilth.plane.residence import Residence
+from tilth.plane.shipping.pace import Pace
 from tilth.plane.standalone import NoLog, Standing, standing_state
 from tilth.plane.state import ServingState
 from tilth.plane.status import StatusReport
@@ -59,7 +60,7 @@ def home_application(home: Path, worker: str) -> Application:
         tasks = [
             asyncio.create_task(follower.run()),
             asyncio.create_task(report.run(follower)),
-            asyncio.create_task(_rotate(log)),
+            asyncio.create_task(_hand_on(log, Pace(home))),
         ]
         try:
             await _settled(core)
@@ -115,7 +116,7 @@ async def _settled(core: Core) -> None:
         await asyncio.sleep(0.05)
 
 
-async def _rotate(log: PredictionLog) -> None:
+async def _hand_on(log: PredictionLog, pace: Pace) -> None:
     while True:
         await asyncio.sleep(1.0)
-        log.rotate_if_old()
+        pace.set(log)

@@ -6,6 +6,7 @@ And of each of its versions, from which rollouts and A/B tests are judged: `plan
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Collection
 
 from tilth.plane.counting import VersionCounts
 from tilth.wire.plane import LATENCY_BOUNDS_US
@@ -14,6 +15,8 @@ BUCKET_COUNT = len(LATENCY_BOUNDS_US) + 1
 SLOT_S = 5
 SLOTS = 12
 WINDOW_S = float(SLOT_S * SLOTS)
+MOST_VERSIONS = 50
+"""A deployment that gets a new version each day would else tell of hundreds."""
 
 
 class Tally:
@@ -60,6 +63,11 @@ class Tally:
         if counts is None:
             counts = self.versions[version] = VersionCounts(BUCKET_COUNT)
         return counts
+
+    def forget_versions(self, wanted: Collection[str]) -> None:
+        """Beyond MOST_VERSIONS of them, those that nobody wants any more: each is told of every second. wanted: keys."""
+        if len(self.versions) > MOST_VERSIONS:
+            self.versions = {key: counts for key, counts in self.versions.items() if key in wanted}
 
     def window(self, now: float) -> tuple[int, ...]:
         """Counts per bucket over the last 55 to 60 s."""
