@@ -25,6 +25,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 
+from tilth.core.errors import Invalid
 from tilth.flavours import EngineUnusable, UnusableExample, flavour_for, flavour_named, load_predictor, save_model
 from tilth.flavours.onnx_compiler import OnnxCompiler
 
@@ -87,6 +88,17 @@ def test_several_inputs_are_served_as_tensors_by_name(rows: np.ndarray, tmp_path
     predictor = load_predictor(tmp_path, document)
     arrays = flavour_named("onnx").encode(example, document.signature)
     np.testing.assert_allclose(predictor.predict_arrays(arrays)["y"], rows[:5].astype(np.float32) @ WEIGHTS + 1, rtol=1e-6)
+
+
+def test_bytes_that_are_no_text_are_the_callers_mistake(tmp_path: Path) -> None:
+    taken, given = (helper.make_tensor_value_info(name, TensorProto.STRING, ["n"]) for name in ("note", "same"))
+    graph = helper.make_graph([helper.make_node("Identity", ["note"], ["same"])], "echo", [taken], [given])
+    echo = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    document = save_model(echo, tmp_path, example={"note": np.array(["a"], dtype=object)})
+    predictor = load_predictor(tmp_path, document)
+    assert predictor.predict_arrays({"note": np.array(["é".encode()], dtype=object)})["same"].tolist() == ["é"]
+    with pytest.raises(Invalid, match="tensor 'note' takes text"):
+        predictor.predict_arrays({"note": np.array([b"\xff"], dtype=object)})
 
 
 def test_a_file_is_a_model_too_and_mlflow_reads_the_folder(rows: np.ndarray, tmp_path: Path) -> None:

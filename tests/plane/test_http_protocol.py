@@ -82,6 +82,17 @@ def test_pipelined_requests_of_different_kinds_keep_their_order(connect: Connect
     assert predictions([answers[0], answers[2], answers[4]]) == [1, 2, 3]
 
 
+def test_head_is_answered_with_the_head_alone(connect: Connect) -> None:
+    connection = connect()
+    paths = (b"/health/ready", b"/p/demo/v2/models/sums", PATH)
+    asked = b"".join(b"HEAD %b HTTP/1.1\r\n%b\r\n" % (path, HEAD) for path in paths)
+    connection.sendall(asked + request(1, more=b"Connection: close\r\n"))
+    *heads, last, body = read_all(connection).split(b"\r\n\r\n")
+    assert [status_of(head) for head in (*heads, last)] == [200, 200, 405, 200]
+    assert all(int(re.search(rb"content-length: (\d+)", head)[1]) > 0 for head in heads)
+    assert json.loads(body)["predictions"] == [pytest.approx(1)]
+
+
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_a_request_may_come_in_pieces_of_any_size(connect: Connect, size: int) -> None:
     connection = connect()

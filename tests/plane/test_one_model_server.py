@@ -98,6 +98,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, models: Any) -> Iterator[Se
 
 def test_sagemakers_two_addresses_answer_without_a_token(served: Served) -> None:
     assert served.send("GET", "/ping").status == 200
+    assert served.send("GET", "/version").status == 200
     reply = served.send("POST", "/invocations", ROWS)
     assert reply.json()["predictions"] == [pytest.approx(3.0)]
     assert reply.headers["x-prediction-id"] == reply.json()["prediction_id"]

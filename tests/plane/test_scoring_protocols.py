@@ -16,6 +16,7 @@ import pytest
 from tests.plane.protocol_stand import SIGNATURES, Reply, Stand
 
 from tilth.plane.protocols.reading import UnreadableFrame, columns_of
+from tilth.wire.mlflow import SPOKEN_VERSION
 from tilth.wire.predictions import PredictionFrame
 from tilth.wire.signature import Signature, Tensor
 
@@ -167,6 +168,11 @@ def test_mlflows_clients_find_the_server_alive(stand: Stand) -> None:
         reply = stand.send("GET", f"/p/demo/deployments/flights/{path}")
         assert (reply.status, reply.body) == (200, b"\n")
     assert stand.send("GET", "/p/demo/deployments/absent/ping").status == 503
+
+
+def test_mlflows_clients_learn_the_version_that_is_spoken(stand: Stand) -> None:
+    reply = stand.send("GET", "/p/demo/deployments/flights/version")
+    assert (reply.status, reply.body.decode()) == (200, SPOKEN_VERSION)
 
 
 # KServe v1.

@@ -226,6 +226,10 @@ def test_fields_and_parameters_that_are_unknown_do_not_matter(stand: Stand) -> N
     assert infer(stand, "sums", request).status == 200
 
 
+def test_an_empty_id_comes_back_empty(stand: Stand) -> None:
+    assert infer(stand, "sums", {**WIDE, "id": ""}).json()["id"] == ""
+
+
 def test_an_id_is_made_where_none_is_given(stand: Stand) -> None:
     reply = infer(stand, "sums", WIDE)
     assert reply.json()["id"] == reply.headers["x-prediction-id"]
@@ -325,6 +329,11 @@ def test_bodies_are_compressed_both_ways(stand: Stand, coding: str, pack: Any, u
     assert reply.headers["content-encoding"] == coding
     assert json.loads(unpack(reply.body))["outputs"][0]["data"] == [110.0, 126.0]
     assert "content-encoding" not in infer(stand, "sums", WIDE, Accept_Encoding="gzip, deflate, br").headers
+
+
+def test_the_older_name_of_gzip_is_known(stand: Stand) -> None:
+    body = gzip.compress(json.dumps(WIDE).encode())
+    assert infer(stand, "sums", body, Content_Encoding="x-gzip").status == 200
 
 
 def test_compressed_bodies_that_are_none_or_too_much_are_refused(stand: Stand) -> None:

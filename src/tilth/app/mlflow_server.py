@@ -12,10 +12,7 @@ from tilth.domains.identity import queries as identity
 from tilth.guard import Access, Permission, get, mlflow_route
 from tilth.guard.files import signed_download_s
 from tilth.guard.routes import DEFAULT_WORKSPACE
-from tilth.wire.mlflow import Answer, MlflowError
-
-SPOKEN_VERSION = "3.17.2"
-"""The version of MLflow whose protocol this is."""
+from tilth.wire.mlflow import SPOKEN_VERSION, Answer, MlflowError
 
 
 class Features(Answer):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tilth.core.errors import Invalid
 from tilth.flavours.optional import imported
 from tilth.flavours.port import Arrays, EngineUnusable
 
@@ -19,6 +20,10 @@ _TYPES = {
     "tensor(string)": "bytes",
     **{f"tensor({kind}{bits})": f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)},
 }
+
+
+class NoText(Invalid):
+    """Bytes were given to an input that takes text, and they are none."""
 
 
 class OnnxSession:
@@ -39,21 +44,24 @@ class OnnxSession:
         self.shapes = {given.name: list(given.shape) for given in self._session.get_inputs()}
 
     def run(self, arrays: Arrays) -> dict[str, NDArray[Any]]:
-        """Every output by name. arrays: by input name, in the types of `inputs`."""
+        """Every output by name. arrays: by input name, in the types of `inputs`. Raises NoText."""
         return dict(zip(self.outputs, map(_as_array, self._session.run(None, _fed(arrays))), strict=True))
 
     def run_only(self, output: str, arrays: Arrays) -> dict[str, NDArray[Any]]:
-        """One output by name."""
+        """One output by name. Raises NoText."""
         return {output: _as_array(self._session.run([output], _fed(arrays))[0])}
 
 
 def _fed(arrays: Arrays) -> dict[str, NDArray[Any]]:
-    return {name: _texts(array) if array.dtype == object else array for name, array in arrays.items()}
+    return {name: _texts(name, array) if array.dtype == object else array for name, array in arrays.items()}
 
 
-def _texts(array: NDArray[Any]) -> NDArray[Any]:
+def _texts(name: str, array: NDArray[Any]) -> NDArray[Any]:
     """ONNX Runtime takes texts as objects of type str only."""
-    flat = [value.decode() if isinstance(value, bytes) else str(value) for value in array.ravel()]
+    try:
+        flat = [value.decode() if isinstance(value, bytes) else str(value) for value in array.ravel()]
+    except UnicodeDecodeError as error:
+        raise NoText(f"tensor {name!r} takes text, and an element of it is no UTF-8 ({error.reason}); encode it first") from error
     return np.array(flat, dtype=object).reshape(array.shape)
 
 

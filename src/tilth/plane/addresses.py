@@ -73,12 +73,17 @@ def invocations_at(path: str, place: Place, project_id: str) -> Found:
     return path.encode(), Target(project_id, "POST", MLFLOW, place)
 
 
+def version_at(path: str, project_id: str) -> Found:
+    return path.encode(), Target(project_id, "GET", MLFLOW, tell=telling.spoken_version)
+
+
 def _own(place: Place, project_id: str) -> Iterator[Found]:
     root = f"/p/{place.wanted.project}/deployments/{place.wanted.name}"
     yield invocations_at(f"{root}/invocations", place, project_id)
     yield f"{root}/ready".encode(), Target(project_id, "GET", MLFLOW, tell=partial(telling.readiness, place))
     for name in ("ping", "health"):
         yield f"{root}/{name}".encode(), Target(project_id, "GET", MLFLOW, tell=partial(telling.ping, place), readiness=True)
+    yield version_at(f"{root}/version", project_id)
     yield _explain(f"{root}/explain", place, project_id, MLFLOW)
     for version in _numbers(place):
         yield _explain(f"{root}/versions/{version}/explain", place, project_id, MLFLOW, version)

@@ -44,6 +44,8 @@ MAX_ASIDE_BYTES = 1 << 20
 _HEALTH = frozenset((b"/health/live", b"/health/ready", b"/v2/health/live", b"/v2/health/ready"))
 _CODINGS: dict[bytes, Coding] = {b"gzip": "gzip", b"deflate": "deflate"}
 """A client that accepts exactly one of these asks for it; lists of several are what HTTP libraries send unasked."""
+_PACKED = _CODINGS | {b"x-gzip": "gzip"}
+"""Of bodies that come: HTTP has an older name for gzip, which recipients shall know."""
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,200}")
 
 Headers = Mapping[bytes, bytes]
@@ -117,7 +119,7 @@ def admit(
         if found is None or found.project_id not in token.projects:
             # A project that exists but is not the token's must look exactly like one that does not exist.
             raise _unknown(target)
-    if method != found.method:
+    if method != found.method and not (method == "HEAD" and found.method == "GET"):
         raise MethodNotAllowed(method, found.method)
     if found.place is not None:
         return _admission(found, found.place, headers)
@@ -149,7 +151,7 @@ def _health(state: ServingState, method: str, target: bytes, draining: bool) -> 
     path = target.partition(b"?")[0]
     if path not in _HEALTH:
         return None
-    if method != "GET":
+    if method not in ("GET", "HEAD"):
         raise MethodNotAllowed(method, "GET")
     if path.endswith(b"ready"):
         if draining:
@@ -243,7 +245,7 @@ def _admission(found: Target, place: Place, headers: Headers) -> Admission:
 def _coding(value: bytes | None) -> Coding | None:
     if value is None or value.lower() == b"identity":
         return None
-    coding = _CODINGS.get(value.lower())
+    coding = _PACKED.get(value.lower())
     if coding is None:
         shown = value[:40].decode("latin-1")
         raise UnsupportedMediaType(f"content-encoding {shown!r} is not read here; send gzip, deflate, or the body as it is")

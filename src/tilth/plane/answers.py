@@ -37,11 +37,11 @@ class RequestTimeout(Invalid):
 
 
 class MethodNotAllowed(Invalid):
-    """The address exists, for another method. `allowed` is that method."""
+    """The address exists, for another method. `allowed`: as the header Allow lists methods."""
 
     def __init__(self, method: str, allowed: str) -> None:
         super().__init__(f"method {method} is not allowed here; use {allowed}")
-        self.allowed = allowed
+        self.allowed = "GET, HEAD" if allowed == "GET" else allowed
 
 
 class UnsupportedMediaType(Invalid):

@@ -67,7 +67,7 @@ class Picker:
             if name not in self._name_set:
                 near = difflib.get_close_matches(name, self.names, 1, 0.5)
                 hint = f"did you mean {near[0]!r}?" if near else f"the model takes {listed(self.names)}"
-                raise ExtraColumn(f"{what} {name[:80]!r}{where} is no input of the model; {hint} Remove or rename it.")
+                raise ExtraColumn(f"{what} {name[:80]!r}{where} is no input of the model: remove or rename it; {hint}")
         if len(names) != len(self.names):
             twice = next(name for name in names if names.count(name) > 1)
             raise ExtraColumn(f"{what} {twice!r} is given twice{where}; give each once")

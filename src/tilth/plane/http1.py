@@ -46,13 +46,14 @@ _KEPT = HEADERS | {b"content-length", b"transfer-encoding", b"expect"}
 
 
 class _Slot:
-    """The place of one answer in the order of the connection."""
+    """The place of one answer in the order of the connection. bare: its head goes out alone, as HEAD asks."""
 
-    __slots__ = ("answer", "keep_alive")
+    __slots__ = ("answer", "bare", "keep_alive")
 
-    def __init__(self, keep_alive: bool, answer: Answer | None = None) -> None:
+    def __init__(self, keep_alive: bool, answer: Answer | None = None, *, bare: bool = False) -> None:
         self.keep_alive = keep_alive
         self.answer = answer
+        self.bare = bare
 
 
 class Connection(asyncio.Protocol):
@@ -173,6 +174,7 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         self._since = clock.monotonic()
         self._receiving = self._in_head = True
+        self._method = ""
         self._target = b""
         self._headers = {}
         self._pieces = []
@@ -226,7 +228,7 @@ class Connection(asyncio.Protocol):
         assert verdict is not None
         self._keeps_alive = self._parser.should_keep_alive()
         if isinstance(verdict, Answer):
-            slot = _Slot(self._keeps_alive)
+            slot = _Slot(self._keeps_alive, bare=self._method == "HEAD")
             self._slots.append(slot)
             self._answered(slot, verdict)
             return
@@ -273,7 +275,7 @@ class Connection(asyncio.Protocol):
             slot = slots.popleft()
             assert slot.answer is not None
             keep_alive = slot.keep_alive and not (self._core.draining and not slots)
-            self._transport.write(_rendered(slot.answer, keep_alive))
+            self._transport.write(_rendered(slot.answer, keep_alive, slot.bare))
             if not keep_alive:
                 self._leave()
                 return
@@ -299,7 +301,7 @@ class Connection(asyncio.Protocol):
         self._closing = True
         self._receiving = self._in_head = False
         self._pieces = []
-        self._slots.append(_Slot(False, answer))
+        self._slots.append(_Slot(False, answer, bare=self._method == "HEAD"))
         if len(self._slots) == 1:
             self._flush()
 
@@ -316,14 +318,15 @@ class Connection(asyncio.Protocol):
             self._read_on()
 
 
-def _rendered(answer: Answer, keep_alive: bool) -> bytes:
+def _rendered(answer: Answer, keep_alive: bool, bare: bool) -> bytes:
     lines = [
         _STATUS_LINES[answer.status],
         b"content-type: %b\r\ncontent-length: %d\r\n" % (answer.content_type, len(answer.body)),
     ]
     lines += [b"%b: %b\r\n" % header for header in answer.headers]
     lines.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
-    lines.append(answer.body)
+    if not bare:
+        lines.append(answer.body)
     return b"".join(lines)
 
 

@@ -24,7 +24,7 @@ import tilth.plane.one_thread  # noqa: F401 first, before numpy
 from tilth.core import clock
 from tilth.core.errors import TilthError
 from tilth.plane import telling
-from tilth.plane.addresses import Found, Target, invocations_at, protocols_of_one
+from tilth.plane.addresses import Found, Target, invocations_at, protocols_of_one, version_at
 from tilth.plane.batching import Core
 from tilth.plane.event_loop import new_event_loop
 from tilth.plane.fetching import ModelSource
@@ -113,7 +113,8 @@ def standing_state(standing: Standing, work: Path) -> ServingState:
 
 def _targets(standing: Standing, place: Place) -> list[Found]:
     ping = Target("", "GET", MLFLOW, tell=partial(telling.ping, place), readiness=True)
-    found = [*protocols_of_one(ROOT, place, ""), invocations_at("/invocations", place, ""), (b"/ping", ping), (b"/health", ping)]
+    found = [*protocols_of_one(ROOT, place, ""), invocations_at("/invocations", place, ""), version_at("/version", "")]
+    found += [(b"/ping", ping), (b"/health", ping)]
     if standing.health:
         found.append((standing.health.encode(), ping))
     if standing.predict:

@@ -14,6 +14,7 @@ from tilth.plane.answers import Answer, ok
 from tilth.plane.forms import InvalidBody
 from tilth.plane.protocols.datatypes import DATATYPES
 from tilth.plane.serving import LoadedVersion, Place, ServedDeployment
+from tilth.wire.mlflow import SPOKEN_VERSION
 from tilth.wire.signature import Column, Tensor
 
 EXTENSIONS = ("binary_tensor_data", "model_repository")
@@ -54,6 +55,11 @@ def ping(place: Place, body: bytes) -> Answer:
     """As MLflow's scoring server and SageMaker's containers answer."""
     served(place)
     return Answer(200, b"\n", content_type=b"text/plain")
+
+
+def spoken_version(body: bytes) -> Answer:
+    """Of MLflow, as its scoring server answers."""
+    return Answer(200, SPOKEN_VERSION.encode(), content_type=b"text/plain")
 
 
 def live(body: bytes) -> Answer:

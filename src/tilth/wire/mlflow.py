@@ -18,6 +18,9 @@ from msgspec import Struct
 
 from tilth.core.errors import TilthError
 
+SPOKEN_VERSION: Final = "3.17.2"
+"""The version of MLflow whose protocol this is."""
+
 STATUS: Final = {
     "INVALID_PARAMETER_VALUE": 400,
     "BAD_REQUEST": 400,

@@ -59,9 +59,10 @@ class _Response(msgspec.Struct):
 
 
 class _Wish(NamedTuple):
-    """outputs: name and whether its data shall be binary; None for all. binary: the same for outputs that nobody named."""
+    """id: of the request, even an empty one; None if it has none. outputs: name and whether its data shall be binary; None for all.
+    binary: the same for outputs that nobody named."""
 
-    id: str
+    id: str | None
     outputs: tuple[tuple[str, bool], ...] | None
     binary: bool
 
@@ -103,7 +104,7 @@ class V2:
             {
                 "model_name": answered.deployment,
                 "model_version": answered.version,
-                "id": wish.id or answered.prediction_id,
+                "id": answered.prediction_id if wish.id is None else wish.id,
                 "parameters": {"prediction_id": answered.prediction_id},
                 "outputs": tensors,
             }
@@ -186,7 +187,7 @@ def _check_rows(arrays: dict[str, Array]) -> None:
 def _wish(request: _Request, signature: Signature) -> _Wish:
     everything = (request.parameters or {}).get("binary_data_output") is True
     if not request.outputs:
-        return _Wish(request.id or "", None, everything)
+        return _Wish(request.id, None, everything)
     names = [given.name for given in signature.output_tensors or signature.outputs]
     wanted = []
     for output in request.outputs:
@@ -198,7 +199,7 @@ def _wish(request: _Request, signature: Signature) -> _Wish:
         wanted.append((output.name, parameters.get("binary_data", everything) is True))
     if len({name for name, _ in wanted}) < len(wanted):
         raise UnknownOutput("an output is asked for twice; name each once")
-    return _Wish(request.id or "", tuple(wanted), everything)
+    return _Wish(request.id, tuple(wanted), everything)
 
 
 def _listed(name: str, array: Array) -> list[Any]:
