@@ -48,7 +48,8 @@ settings.load_profile("unhurried")
 
 TOKEN = "tilth_test_token"
 INVOKE = "/p/demo/deployments/sums/invocations"
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
+"""Before a test gives up; nothing waits this long that works."""
 
 
 def wait_until(condition: Callable[[], Any], what: str) -> Any:

@@ -98,15 +98,17 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         deployments.append(PlaneDeployment(f"d{number}", "p1", "demo", name, 1, (version,), (PlaneRoute(version.key, 10_000),)))
         expected[name] = answer(frame)
     home.publish(*deployments)
-    worker = home.start()
+    try:
+        worker = home.start()
 
-    def live() -> bool:
-        status = worker.status()
-        return status is not None and [d.acknowledged for d in status.deployments] == [1] * len(deployments)
+        def live() -> bool:
+            status = worker.status()
+            return status is not None and [d.acknowledged for d in status.deployments] == [1] * len(deployments)
 
-    wait_until(live, "all deployments")
-    yield Served(worker, frame, expected)
-    home.end()
+        wait_until(live, "all deployments")
+        yield Served(worker, frame, expected)
+    finally:
+        home.end()
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tests.plane.unruly_models import CRASH, HANG, LEAK, PID, RAISE, SLOW, Unrul
 from tilth.core.hashing import Manifest
 from tilth.wire.plane import ModelFile, PlaneDeployment, PlaneRoute, PlaneRuntime, PlaneVersion, VersionStatus
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 class Named:
