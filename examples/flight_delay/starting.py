@@ -91,7 +91,9 @@ def _start(home: Path) -> subprocess.Popen[str]:
     if not line.startswith("ready "):
         _stop(process)
         said = errors.read_text().strip().splitlines()
-        raise NotStarted(said[-1] if said else "`tilth up` ended without a word; run it by hand to see why")
+        raise NotStarted(
+            said[-1].removeprefix("error: ") if said else "`tilth up` ended without a word; run it by hand to see why"
+        )
     return process
 
 
