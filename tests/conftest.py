@@ -19,12 +19,17 @@ from uuid import uuid4
 import httpx
 import pytest
 import uvicorn
+from hypothesis import HealthCheck, settings
 
 from tilth.core.home import ServerFile, read_server_file
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and every program that they start would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How long an example takes says how busy the machine is, and nothing about the code.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 ALL_SCOPES = ("read", "write", "predict", "manage")
 

@@ -20,7 +20,6 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, settings
 from sklearn.linear_model import LinearRegression
 
 from tilth.core.hashing import Manifest
@@ -41,10 +40,6 @@ from tilth.wire.plane import (
     PlaneVersion,
     WorkerStatus,
 )
-
-# A busy machine is no failure of a law.
-settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("unhurried")
 
 TOKEN = "tilth_test_token"
 INVOKE = "/p/demo/deployments/sums/invocations"
