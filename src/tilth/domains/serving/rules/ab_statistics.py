@@ -11,7 +11,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tilth.domains.serving.rules.distributions import chi_square_tail, normal_quantile, normal_tail, t_quantile
+from tilth.domains.serving.rules.distributions import chi_square_tail, normal_quantile, t_quantile
+from tilth.domains.serving.rules.proportions import difference
 from tilth.domains.serving.types.ab_tests import Interval, Sample
 
 LEAST_UNITS = 100
@@ -43,29 +44,19 @@ def units_for_means(deviation: float, effect: float, *, alpha: float, power: flo
 def interval_of_means(treatment: Sample, control: Sample, alpha: float) -> Interval:
     """Treatment less control, for one look. Source: Welch (1947), degrees of freedom by Satterthwaite (1946)."""
     first, second = treatment.variance / treatment.units, control.variance / control.units
-    difference = treatment.mean - control.mean
+    value = treatment.mean - control.mean
     if first + second == 0:
-        return Interval(difference, difference, difference)
+        return Interval(value, value, value)
     degrees = (first + second) ** 2 / (first**2 / (treatment.units - 1) + second**2 / (control.units - 1))
     half = t_quantile(1 - alpha / 2, degrees) * math.sqrt(first + second)
-    return Interval(difference, difference - half, difference + half)
+    return Interval(value, value - half, value + half)
 
 
 def interval_of_shares(treatment: Sample, control: Sample, alpha: float) -> Interval:
-    """Treatment less control, for one look. Source: Newcombe (1998), method 10: Wilson's bounds of each share, combined."""
-    first, second = treatment.mean, control.mean
+    """Treatment less control, for one look."""
     z = normal_quantile(1 - alpha / 2)
-    (low, high), (other_low, other_high) = _wilson(treatment, z), _wilson(control, z)
-    down, up = math.hypot(first - low, other_high - second), math.hypot(high - first, second - other_low)
-    return Interval(first - second, first - second - down, first - second + up)
-
-
-def _wilson(sample: Sample, z: float) -> tuple[float, float]:
-    share, units = sample.mean, sample.units
-    middle, scale = share + z * z / (2 * units), 1 + z * z / units
-    width = z * math.sqrt(share * (1 - share) / units + z * z / (4 * units * units))
-    # Rounding leaves the bounds of 0 and of 1 a hair beyond the share.
-    return min(share, max(0.0, (middle - width) / scale)), max(share, min(1.0, (middle + width) / scale))
+    hits, other_hits = treatment.mean * treatment.units, control.mean * control.units
+    return Interval(treatment.mean - control.mean, *difference(hits, treatment.units, other_hits, control.units, z))
 
 
 def interval_once(treatment: Sample, control: Sample, alpha: float) -> Interval:
@@ -93,11 +84,11 @@ def always_valid(treatment: Sample, control: Sample, *, alpha: float, effect: fl
     spread = _variance_of_difference(treatment, control)
     if not spread > 0:
         return None
-    difference, mixed = treatment.mean - control.mean, effect * effect
+    value, mixed = treatment.mean - control.mean, effect * effect
     whole = spread + mixed
-    log_ratio = mixed * difference**2 / (2 * spread * whole) - math.log(whole / spread) / 2
+    log_ratio = mixed * value**2 / (2 * spread * whole) - math.log(whole / spread) / 2
     half = math.sqrt(spread * whole / mixed * (2 * math.log(1 / alpha) + math.log(whole / spread)))
-    return AlwaysValid(Interval(difference, difference - half, difference + half), math.exp(min(0.0, -log_ratio)))
+    return AlwaysValid(Interval(value, value - half, value + half), math.exp(min(0.0, -log_ratio)))
 
 
 def _variance_of_difference(treatment: Sample, control: Sample) -> float:
@@ -107,12 +98,6 @@ def _variance_of_difference(treatment: Sample, control: Sample) -> float:
     # Source: Agresti and Caffo, Simple and effective confidence intervals for proportions (2000).
     shares = [((each.mean * each.units + 1) / (each.units + 2), each.units + 2) for each in (treatment, control)]
     return sum(share * (1 - share) / units for share, units in shares)
-
-
-def p_once(treatment: Sample, control: Sample) -> float:
-    """Two-sided p of a difference of means, large samples, for one look."""
-    spread = treatment.variance / treatment.units + control.variance / control.units
-    return 1.0 if spread == 0 else 2 * normal_tail(abs(treatment.mean - control.mean) / math.sqrt(spread))
 
 
 def mismatch_p(counted: Sequence[int], weights: Sequence[float]) -> float:

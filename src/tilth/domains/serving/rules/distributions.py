@@ -21,11 +21,6 @@ def normal_quantile(share: float) -> float:
     return _NORMAL.inv_cdf(share)
 
 
-def normal_tail(z: float) -> float:
-    """Probability of more than z."""
-    return math.erfc(z / math.sqrt(2)) / 2
-
-
 def chi_square_tail(value: float, degrees: float) -> float:
     """Probability of more than `value` >= 0; degrees > 0."""
     return _upper_gamma(degrees / 2, value / 2)

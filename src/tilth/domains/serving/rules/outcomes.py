@@ -13,6 +13,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from tilth.domains.serving.rules.proportions import wilson
+
 Floats = NDArray[np.float64]
 Kind = Literal["probability", "class", "number"]
 """What labels are of: probability: labels 0 and 1, scores from 0 to 1 · class: both are indices of classes · number: anything else."""
@@ -101,11 +103,7 @@ def _midranks(values: Floats) -> Floats:
 def proportion(hits: int, rows: int) -> Estimate:
     """A share with Wilson's interval, which holds near 0 and 1, too."""
     share = hits / rows
-    centre = (hits + Z95**2 / 2) / (rows + Z95**2)
-    half = Z95 * math.sqrt(share * (1 - share) * rows + Z95**2 / 4) / (rows + Z95**2)
-    # The bounds of 0 of n and of n of n are 0 and 1; in floating point they miss them by a hair.
-    low, high = (0.0 if hits == 0 else centre - half), (1.0 if hits == rows else centre + half)
-    return Estimate(share, math.sqrt(share * (1 - share) / rows), low, high, rows)
+    return Estimate(share, math.sqrt(share * (1 - share) / rows), *wilson(hits, rows, Z95), rows)
 
 
 def root_mean_square(errors: Floats) -> Estimate:

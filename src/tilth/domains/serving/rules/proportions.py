@@ -8,7 +8,7 @@ Z_99 = 2.5758293035489
 """Of a two-sided interval of 99 %."""
 
 
-def wilson(hits: int, of: int, z: float = Z_99) -> tuple[float, float]:
+def wilson(hits: float, of: int, z: float = Z_99) -> tuple[float, float]:
     """Bounds of the share behind `hits` of `of` trials, both 0 to 1; (0, 1) without trials.
 
     Source: Wilson, Probable inference, the law of succession, and statistical inference (1927).
@@ -23,7 +23,7 @@ def wilson(hits: int, of: int, z: float = Z_99) -> tuple[float, float]:
     return min(max((middle - width) / scale, 0.0), share), max(min((middle + width) / scale, 1.0), share)
 
 
-def difference(hits: int, of: int, other_hits: int, other_of: int, z: float = Z_99) -> tuple[float, float]:
+def difference(hits: float, of: int, other_hits: float, other_of: int, z: float = Z_99) -> tuple[float, float]:
     """Bounds of the first share less the second, -1 to 1; (-1, 1) without trials on either side.
 
     Source: Newcombe, Interval estimation for the difference between independent proportions, method 10 (1998).

@@ -49,10 +49,6 @@ class Interval:
     low: float
     high: float
 
-    @property
-    def excludes_zero(self) -> bool:
-        return self.low > 0 or self.high < 0
-
 
 class Arm(msgspec.Struct, frozen=True):
     """`weight` parts of 10,000 of the units."""
