@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 import click
@@ -33,6 +34,13 @@ class CommandTable(click.Group):
         module = importlib.import_module(f"tilth.cli.commands.{entry.module}")
         command: click.Command = getattr(module, entry.attribute)
         return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does it, which looks for near names among the commands that are imported already: here there are none."""
+        near = get_close_matches(args[0], self.table, 1)
+        if near and self.get_command(ctx, args[0]) is None and not ctx.resilient_parsing:
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

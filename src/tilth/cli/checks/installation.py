@@ -18,6 +18,8 @@ from tilth.cli.checks.findings import Finding, broken, note, ok
 LEAST_PYTHON = (3, 11)
 EXTRAS = {
     "sklearn": "scikit-learn models",
+    "onnx": "ONNX models, and pipelines compiled into ONNX Runtime",
+    "imports": "a look into pickles that were made elsewhere, and safetensors",
     "sweep": "sampler optuna",
     "postgres": "PostgreSQL",
     "s3": "bytes in S3",

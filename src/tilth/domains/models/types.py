@@ -307,5 +307,5 @@ class NotImported(NotFound):
 class ReasonMissing(Invalid):
     def __init__(self) -> None:
         super().__init__(
-            "an override needs a reason of 3 to 1,000 characters: it is kept in the audit trail and shown beside the alias"
+            "this needs a reason of 3 to 1,000 characters: it is kept in the audit trail and shown beside what it allows"
         )
