@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.plane.unruly_models import CRASH, EXIT, HANG, LEAK, PID, RAISE, SLOW, Unruly, save
+from tests.plane.unruly_models import CRASH, EXIT, HANG, LEAK, PID, RAISE, REFUSE, SLOW, Unruly, save
 
+from tilth.core.errors import Invalid
 from tilth.plane.executors import ModelHung, ModelProcessDied, ModelProcessFailed, ModelRaised, ProcessPool
 from tilth.plane.executors.environment import code_folder
 from tilth.plane.executors.pool import NoProcess
@@ -70,6 +71,11 @@ def test_what_the_model_raises_comes_back_and_its_process_lives_on(pool_of: Any)
     with pytest.raises(ModelRaised, match="ValueError: unlucky"):
         ask(pool, RAISE)
     assert ask(pool, PID) == before
+
+
+def test_what_the_model_refuses_is_the_callers_mistake_here_too(pool_of: Any) -> None:
+    with pytest.raises(Invalid, match="no such rows"):
+        ask(pool_of(), REFUSE)
 
 
 @pytest.mark.parametrize(("row", "how"), [(EXIT, "ended with code 7"), (CRASH, "was ended by SIGSEGV")])

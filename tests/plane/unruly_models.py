@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tilth.core.errors import Invalid
 from tilth.flavours import save_model
 
-RAISE, HANG, EXIT, CRASH, LEAK, SLOW, PID = 1001.0, 1002.0, 1003.0, 1004.0, 1005.0, 1006.0, 1007.0
+RAISE, HANG, EXIT, CRASH, LEAK, SLOW, PID, REFUSE = 1001.0, 1002.0, 1003.0, 1004.0, 1005.0, 1006.0, 1007.0, 1008.0
 """Rows whose first value is one of these make the model do so; others are answered with that value."""
 LEAK_MB = 400
 _kept: list[Any] = []
@@ -34,6 +35,8 @@ class Unruly:
             time.sleep(self.pause_s)
         if RAISE in asked:
             raise ValueError("unlucky")
+        if REFUSE in asked:
+            raise Invalid("no such rows")
         if HANG in asked:
             time.sleep(3600)
         if EXIT in asked:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from tilth.core.errors import Damaged
 
-Kind = Literal["load", "loaded", "predict", "outputs", "failed"]
+Kind = Literal["load", "loaded", "predict", "outputs", "refused", "failed"]
 MOST_HEAD_BYTES = 256 << 20
 MOST_ARRAY_BYTES = 4 << 30
 _LENGTH = struct.Struct("<I")
@@ -51,7 +51,7 @@ class _Head(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Frame(msgspec.Struct, frozen=True):
-    """text: of `failed`, what the model raised. detail: of `load` and `loaded`."""
+    """text: of `failed`, what the model raised; of `refused`, why the caller's rows cannot be predicted. detail: of `load` and `loaded`."""
 
     kind: Kind
     text: str = ""

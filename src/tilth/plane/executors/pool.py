@@ -82,7 +82,7 @@ class ProcessPool:
         return sum(process.memory_bytes() for process in self.processes())
 
     def predict(self, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Raises ModelRaised, ModelHung, ModelProcessDied, NoProcess."""
+        """Raises ModelRaised, RequestRefused, ModelHung, ModelProcessDied, NoProcess."""
         process = self._take()
         try:
             answer = process.predict(arrays)

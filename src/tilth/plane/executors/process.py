@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tilth.core import clock
-from tilth.core.errors import TilthError, Unavailable
+from tilth.core.errors import Invalid, TilthError, Unavailable
 from tilth.plane.answers import DeadlineExceeded
 from tilth.plane.executors.frames import Frame, FrameDamaged, receive, send
 
@@ -36,6 +36,10 @@ class ModelProcessDied(Unavailable):
 
 class ModelProcessFailed(TilthError):
     """The process of a model cannot be started, or the model cannot be loaded in it."""
+
+
+class RequestRefused(Invalid):
+    """A model in its process refused what it was given: it is the caller's mistake."""
 
 
 class ModelRaised(Exception):
@@ -125,7 +129,7 @@ class ModelProcess:
         self.idle_since = clock.monotonic()
 
     def predict(self, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Raises ModelRaised, ModelHung and ModelProcessDied; after the last two the process is gone."""
+        """Raises ModelRaised, RequestRefused, ModelHung and ModelProcessDied; after the last two the process is gone."""
         answer = self._exchange(Frame("predict", arrays=arrays), self.launch.predict_timeout_s)
         self.idle_since = clock.monotonic()
         return answer.arrays
@@ -172,6 +176,8 @@ class ModelProcess:
             raise self._end(error) from error
         finally:
             self._deadline = None
+        if answer.kind == "refused":
+            raise RequestRefused(answer.text[:1000])
         if answer.kind == "failed":
             raise ModelRaised(answer.text[:1000])
         return answer

@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 import tilth.plane.one_thread  # noqa: F401 first, before numpy
+from tilth.core.errors import Invalid
 from tilth.flavours.port import ArrayPredictor, Predictor
 from tilth.flavours.saving import load_predictor
 from tilth.plane.executors.frames import Frame, receive, send
@@ -60,6 +61,8 @@ def _serve(channel: socket.socket) -> None:
             else:
                 assert predictor is not None
                 answer = Frame("outputs", arrays=_predicted(predictor, frame.arrays))
+        except Invalid as error:
+            answer = Frame("refused", text=str(error)[:900])
         except Exception as error:  # noqa: BLE001 the model is the user's code: it may raise anything
             traceback.print_exc()
             answer = Frame("failed", text=f"{type(error).__name__}: {str(error)[:900]}")
