@@ -67,7 +67,12 @@ def test_a_second_demo_on_the_same_home_registers_version_2(tmp_path: Path) -> N
     home = tmp_path / "home"
     for version in (1, 2):
         demo = start(home, "--once")
-        said, _ = demo.communicate(timeout=180)
+        try:
+            said, _ = demo.communicate(timeout=600)
+        except subprocess.TimeoutExpired:
+            demo.terminate()
+            demo.communicate(timeout=60)
+            raise
         assert demo.returncode == 0, said
         assert f"answered by flight-delay version {version}" in said
     assert processes_of(home) == []

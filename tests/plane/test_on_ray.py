@@ -29,9 +29,12 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def local_ray() -> Iterator[Any]:
     ray = pytest.importorskip("ray", reason="Ray is in the slow matrix only")
-    ray.init(num_cpus=3, include_dashboard=False, log_to_driver=False, logging_level="error")
-    yield ray
-    ray.shutdown()
+    with pytest.MonkeyPatch.context() as environment:
+        # Serve gives up on a proxy that is not up within 5 s; a busy machine takes longer.
+        environment.setenv("RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", "50")
+        ray.init(num_cpus=3, include_dashboard=False, log_to_driver=False, logging_level="error")
+        yield ray
+        ray.shutdown()
 
 
 @pytest.fixture(scope="module")

@@ -78,7 +78,6 @@ def serve_home(home: Path, scale: Scale, name: str = "tilth") -> None:
 
 def _run(name: str, build: Any, scale: Scale) -> None:
     serve = import_module("ray.serve")
-    serve.start(http_options={"host": scale.host, "port": scale.port})
     options = {"num_cpus": scale.cpus, "runtime_env": {"env_vars": dict.fromkeys(THREADS, "1")}}
     deployment = serve.deployment(
         name=name,
@@ -91,8 +90,9 @@ def _run(name: str, build: Any, scale: Scale) -> None:
     )
     application = deployment(serve.ingress(build)()).bind()
     try:
+        serve.start(http_options={"host": scale.host, "port": scale.port})
         serve.run(application, name=name, route_prefix=scale.route)
-    except RuntimeError as error:
+    except (RuntimeError, import_module("ray.exceptions").RayError) as error:
         raise RayRefused(f"Ray Serve did not bring up {name!r}: {str(error)[:500]}") from error
 
 
