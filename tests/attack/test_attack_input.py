@@ -276,3 +276,13 @@ def test_a_note_that_no_database_keeps_is_refused_wherever_one_is_taken(client):
         refused = client.request(method, path, json={**body, "note": "a\0b"})
         assert (refused.status_code, refused.json()["error"]["code"]) == (400, "unstorable_note"), path
     assert client.put(f"{here}/predictions/policy", json={"note": "a b"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "fields", [{"label": 10**400}, {"label": 1, "at": 10**400}, {"label": 1, "at": "0001-01-01T00:00:00Z"}, {"label": "\0"}]
+)
+def test_a_label_that_is_no_number_or_of_no_moment_is_refused(client, fields):
+    here = "/api/v1/p/input/deployments/live/labels"
+    done(client.put(f"{here}/key", json={"key": ["request_id"]}))
+    assert client.post(here, json={"labels": [{"request_id": "order-1", **fields}]}).status_code == 400
+    assert client.post(here, json={"labels": [{"request_id": "order-1", "label": 1, "at": 1_372_636_800_000}]}).status_code == 200

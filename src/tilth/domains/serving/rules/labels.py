@@ -72,7 +72,10 @@ class LabelReader:
         if isinstance(given, bool):
             return float(self._classes.get(str(given), given)), text
         if isinstance(given, int | float):
-            number = float(given)
+            try:
+                number = float(given)
+            except OverflowError:
+                raise InvalidLabel(place, "the label is a number too large for a 64-bit float") from None
             if not math.isfinite(number):
                 raise InvalidLabel(
                     place, f"the label is {text}, which says nothing: leave the row out until the outcome is known"
@@ -98,7 +101,7 @@ class LabelReader:
                 ) from None
             if parsed.tzinfo is None:
                 raise InvalidLabel(place, f"at {given[:40]!r} has no time zone: add Z for UTC, or an offset")
-            return round(parsed.timestamp() * 1000)
+            given = round(parsed.timestamp() * 1000)
         if isinstance(given, float) and given.is_integer():
             given = int(given)
         if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given <= LATEST_MS:
