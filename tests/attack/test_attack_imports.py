@@ -14,6 +14,8 @@ from tilth.cli.moving.mlflow_files import MlflowFiles
 from tilth.cli.moving.mlflow_sqlite import MlflowSqlite
 from tilth.cli.moving.source import SourceRun, Unreachable, Unreadable
 from tilth.cli.moving.wandb_folder import WandbFolder
+from tilth.sdk.importing.formats import found_at
+from tilth.sdk.importing.types import NotImportable
 
 RUN = "a" * 32
 SECRET = "a secret of this machine"
@@ -192,3 +194,8 @@ def test_one_damaged_run_keeps_the_others_from_nothing(mlruns, tilth_server):
         assert (came.returncode, "metrics of run" in came.stdout + came.stderr) == (1, True), came.stderr
         found = client.get("/api/v1/p/imported/runs").json()["runs"]
     assert sorted(row["run"]["name"] for row in found) == ["one", "two"]
+
+
+def test_a_device_that_never_ends_is_no_model():
+    with pytest.raises(NotImportable, match="neither a file nor a folder"):
+        found_at(Path("/dev/zero"))

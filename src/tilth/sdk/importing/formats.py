@@ -42,6 +42,8 @@ def found_at(path: Path, wanted: str | None = None) -> Found:
     """wanted: the format, where the caller knows better. Raises NotImportable."""
     if not path.exists():
         raise NotImportable(f"there is nothing at {path}")
+    if not (path.is_file() or path.is_dir()):
+        raise NotImportable(f"{path} is neither a file nor a folder: a device or a pipe may never end")
     if wanted is not None:
         if wanted not in get_args(Format):
             raise NotImportable(f"{wanted!r} is no format that is known; there are: {', '.join(get_args(Format))}")
