@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import threading
@@ -10,8 +11,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import msgspec
 import pytest
 
+from tilth.plane.batching import Core
+from tilth.plane.follower import Follower
+from tilth.plane.loading import Loader
+from tilth.plane.prediction_log import PredictionLog
+from tilth.plane.residence import Residence
 from tilth.wire.plane import PREDICTIONS_FOLDER, STATE_PATH, PlaneRoute
 
 ONE = {"instances": [[1, 2]]}
@@ -102,6 +109,29 @@ def test_a_killed_worker_has_logged_every_answer_it_gave(home: Any, models: Any)
         logged = {frame.prediction_id: frame for frame in home.logged()}
         for reply in load.replies:
             assert logged[reply.headers["x-prediction-id"]].answer == reply.body
+
+
+def test_a_fresh_worker_has_settled_once_what_it_should_serve_serves_or_is_refused(home: Any, models: Any) -> None:
+    # Only then it takes requests, so that nobody is refused by a worker that was started again.
+    home.cache(models[0])
+    damaged = msgspec.structs.replace(models[1].version(2), manifest_digest="0" * 64)
+    served = home.deployment(1, models[0].version(1))
+    refused = msgspec.structs.replace(home.deployment(1, damaged), id="d2", name="refused")
+    home.publish(served, refused)
+
+    async def settle() -> Follower:
+        log = PredictionLog(home.path / PREDICTIONS_FOLDER, "w0")
+        follower = Follower(home.path, Core(log), Loader(home.path, Residence(0)), lambda: None)
+        assert not follower.settled
+        following = asyncio.create_task(follower.run())
+        while not follower.settled:
+            await asyncio.sleep(0.01)
+        following.cancel()
+        log.close()
+        return follower
+
+    follower = asyncio.run(settle())
+    assert [follower.conditions(each)[0].condition for each in (served, refused)] == ["ready", "failed"]
 
 
 @pytest.mark.parametrize("place", ["before_predictions_logged", "after_predictions_logged"])

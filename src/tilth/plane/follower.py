@@ -58,16 +58,24 @@ class Follower:
         self._threads = ThreadPoolExecutor(LOADING_AT_ONCE, thread_name_prefix="model-loading")
         self._loading: dict[str, asyncio.Task[None]] = {}
         self._wanted: PlaneState | None = None
+        self._looked = False
         self._seen: tuple[int, int, int] | None = None
         self._served: dict[str, ServedDeployment] = {}
         self._next_prune = clock.monotonic() + PRUNE_EVERY_S
         self.refusals: dict[str, Refusal] = {}
         self.tallies: dict[str, Tally] = {}
 
+    @property
+    def settled(self) -> bool:
+        """Whether the state was looked for and all that it wants serves or was refused."""
+        wanted = self._wanted.deployments if self._wanted is not None else ()
+        return self._looked and not self._loading and not any(map(self._is_pending, wanted))
+
     async def run(self) -> None:
         """Until cancelled."""
         while True:
             self._read_if_new()
+            self._looked = True
             if self._wanted is not None:
                 self._load_pending(self._wanted)
                 await self._prune_now_and_then(self._wanted)

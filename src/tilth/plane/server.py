@@ -24,6 +24,8 @@ from tilth.wire.plane import PREDICTIONS_FOLDER
 
 DRAIN_S = 4.0
 """Longest time for what is in flight at SIGTERM."""
+FIRST_LOAD_S = 3.0
+"""Longest time that a fresh worker takes no requests because its deployments load; what loads longer answers 503 until it serves."""
 GRACE_S = 0.2
 """Idle connections stay open this long at SIGTERM: a request may be on its way."""
 SWEEP_S = 1.0
@@ -68,7 +70,6 @@ async def serve(worker: Worker) -> None:
     follower = Follower(worker.home, core, Loader(worker.home, residence), report.changed)
     peers: set[Connection] = set()
     worker.listener.setblocking(False)
-    server = await loop.create_server(lambda: Connection(core, peers), sock=worker.listener, backlog=BACKLOG)
     tasks = [
         loop.create_task(follower.run()),
         loop.create_task(report.run(follower)),
@@ -76,6 +77,8 @@ async def serve(worker: Worker) -> None:
         loop.create_task(_unload_idle(residence)),
     ]
     watch(core, HungMarks(worker.home))
+    await _first_load(follower, stopped)
+    server = await loop.create_server(lambda: Connection(core, peers), sock=worker.listener, backlog=BACKLOG)
     _tell_ready(worker.ready_fd)
     tasks.append(loop.create_task(_until(stopped)))
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -88,6 +91,13 @@ async def serve(worker: Worker) -> None:
     report.withdraw()
     for task in done:
         task.result()
+
+
+async def _first_load(follower: Follower, stopped: asyncio.Event) -> None:
+    """Waits at most FIRST_LOAD_S. The socket listens already: who connects to a worker that was started again waits, and is not refused."""
+    end = clock.monotonic() + FIRST_LOAD_S
+    while not follower.settled and not stopped.is_set() and clock.monotonic() < end:
+        await asyncio.sleep(0.005)
 
 
 async def _until(event: asyncio.Event) -> None:
