@@ -31,7 +31,7 @@ from tilth.plane.latency import Tally
 from tilth.plane.residence import LazyArrayPredictor, LazyPredictor, Residence, Resident
 from tilth.plane.routing import InvalidRoutes, RouteTable
 from tilth.plane.serving import LoadedVersion, ServedDeployment
-from tilth.wire.models import DOCUMENT_NAME, ModelDocument
+from tilth.wire.models import DOCUMENT_NAME, ModelDocument, model_documents
 from tilth.wire.plane import CACHE_FOLDER, TOKEN_PATH, PlaneDeployment, PlaneRuntime, PlaneVersion
 
 WARM_UP_ROWS = (1, 1, 64, 1)
@@ -209,7 +209,7 @@ def _first_rows(folder: Path, loaded: LoadedVersion) -> Inputs:
 
 def _document(sealed: PlaneVersion, folder: Path) -> ModelDocument:
     try:
-        return msgspec.json.decode((folder / DOCUMENT_NAME).read_bytes(), type=ModelDocument)
+        return model_documents.decode((folder / DOCUMENT_NAME).read_bytes())
     except FileNotFoundError as error:
         raise ArtifactDamaged(f"the folder of {sealed.key} has no {DOCUMENT_NAME}: log the model with tilth.log_model") from error
     except msgspec.DecodeError as error:

@@ -101,3 +101,8 @@ class ModelDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     explanation: Explanation | None = None
     not_explained: str = ""
     importance: Importance | None = None
+
+
+model_documents = msgspec.json.Decoder(ModelDocument)
+"""Made while modules are imported, by one thread: msgspec works out what a struct holds when it is first needed, and two threads that
+load models and are at it at the same time end their process."""
