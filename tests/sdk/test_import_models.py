@@ -30,6 +30,7 @@ from skl2onnx import to_onnx
 from sklearn.linear_model import LogisticRegression
 
 import tilth
+from tilth.cli.main import run
 from tilth.core.errors import Conflict, Denied
 from tilth.flavours import UnusableExample
 from tilth.sdk import importing
@@ -40,7 +41,7 @@ from tilth.sdk.importing.preparing import keep
 from tilth.sdk.importing.running import prepare_apart
 from tilth.sdk.importing.scanning import scan
 from tilth.sdk.importing.types import RUNS_CODE
-from tilth.sdk.models import NothingToLoad
+from tilth.sdk.models import NothingToLoad, fetch_model
 from tilth.wire.registry import LoggedModelView
 
 
@@ -242,16 +243,39 @@ def test_a_folder_of_mlflow_brings_its_own_example(here: Any, made: Path, table:
     np.testing.assert_allclose(tilth.load_model("imported-mlflow").predict(table[0]), booster.predict(table[0]), atol=1e-6)
 
 
-def test_a_folder_of_another_tilth_waits_for_trust_that_may_come_later(here: Any, table: Any, tmp_path: Path) -> None:
+def test_a_folder_of_another_tilth_waits_for_trust_that_may_come_later(
+    here: Any, table: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     frame, late = table
     tilth.flavours.save_model(LogisticRegression().fit(frame, late), tmp_path / "imported-tilth", example=frame.head())
     imported = tilth.import_model(tmp_path / "imported-tilth")
     assert imported.document is not None
     assert (imported.document.isolated, imported.document.compiled) == (True, ())
     assert f"tilth model trust {imported.id}" in imported.unservable
-    path = f"/api/v1/p/default/logged-models/{imported.id}/trust"
-    view = tilth.sdk.connection.connection().http.send("POST", path, b'{"reason": "ours"}')
-    assert json.loads(view.content)["unservable"] == ""
+    target = tilth.sdk.connection.connection().target
+    words = [
+        "model",
+        "trust",
+        "imported-tilth/1",
+        "--reason",
+        "ours",
+        "--url",
+        target.url,
+        "--token",
+        target.token,
+        "-p",
+        "default",
+    ]
+    assert run(words) == 0
+    assert capsys.readouterr().out == "imported-tilth/1 is trusted now\n"
+    assert run([*words[:2], imported.id, *words[3:], "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["unservable"] == ""
+
+
+def test_scoring_with_what_may_not_run_says_why(here: Any, made: Path) -> None:
+    imported = tilth.import_model(made / "imported-pick.pkl", "imported-unasked", example=made / "rows.csv")
+    with pytest.raises(NothingToLoad, match="a maintainer who knows where it comes from imports it again"):
+        fetch_model(f"imported-unasked/{imported.version}")
 
 
 def test_rows_that_do_not_fit_are_refused_before_anything_is_registered(here: Any, made: Path) -> None:

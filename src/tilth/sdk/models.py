@@ -205,6 +205,8 @@ def fetch_model(model: str) -> FetchedModel:
     logged, name = _resolved(target, parse_reference(model))
     if logged.status != "ready" or logged.manifest_digest is None:
         raise NothingToLoad(f"model {model!r} is {logged.status}, not ready: its files were not all stored; log it again")
+    if logged.document is None and logged.provenance is not None and logged.unservable:
+        raise NothingToLoad(f"model {model!r} cannot be asked: {logged.unservable}")
     if logged.document is None:
         raise NothingToLoad(f"model {model!r} was not saved by Tilth; load it as it was saved, such as by mlflow.pyfunc")
     folder = _fetched(target, logged, logged.manifest_digest)

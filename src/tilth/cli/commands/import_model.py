@@ -12,11 +12,17 @@ import msgspec
 from tilth.cli.caller import Caller, shared
 from tilth.cli.client import Api
 from tilth.cli.commands.model_group import model
+from tilth.cli.references import parse_version
+from tilth.core.errors import NotFound
 from tilth.sdk import connection
 from tilth.sdk.importing import import_model as bring_in
 from tilth.sdk.importing.types import Format
 
 SHOWN = ("model", "version", "format", "verdict", "findings", "unservable", "url")
+
+
+class NotImported(NotFound):
+    """A version whose files were never here."""
 
 
 @click.command(
@@ -86,12 +92,32 @@ def _vocabularies(path: str | None) -> dict[str, list[str]] | None:
         raise click.UsageError(f"{path} does not hold lists of texts by column: {error}") from error
 
 
-@model.command("trust", epilog="\b\nExample:\n  tilth model trust m-0190c2… --reason 'trained by us before we had Tilth'\n")
-@click.argument("logged_model_id")
+@model.command(
+    "trust",
+    epilog="\b\nExamples:\n  tilth model trust churn/1 --reason 'trained by us before we had Tilth'\n"
+    "  tilth model trust m-0190c2… --reason 'trained by us before we had Tilth'\n",
+)
+@click.argument("reference")
 @click.option("--reason", required=True, help="Why its code may run; kept in the audit trail.")
 @shared()
-def trust_model(caller: Caller, logged_model_id: str, reason: str) -> None:
-    """Say that what came with an imported model may run, in a process of its own."""
+def trust_model(caller: Caller, reference: str, reason: str) -> None:
+    """Say that what came with an imported model may run, in a process of its own.
+
+    REFERENCE is a version (`churn/1`, `churn@champion`), or the id of a logged model.
+    """
     with Api(caller.target()) as api:
+        logged_model_id = _logged_model(api, reference)
         view = api.call("POST", api.in_project("logged-models", logged_model_id, "trust"), {"reason": reason})
-    caller.done(f"{logged_model_id} is trusted now", view)
+    left = f", and cannot be served yet: {view['unservable']}" if view["unservable"] else ""
+    caller.done(f"{reference} is trusted now{left}", view)
+
+
+def _logged_model(api: Api, reference: str) -> str:
+    """Raises InvalidReference, NotFound."""
+    if reference.startswith("m-") and not {"/", "@"} & set(reference):
+        return reference
+    name, number = parse_version(api, reference)
+    found: str | None = api.get(api.in_project("models", name, "versions", str(number)))["version"]["logged_model_id"]
+    if found is None:
+        raise NotImported(f"{reference} was not imported from elsewhere: there is nothing to trust")
+    return found
