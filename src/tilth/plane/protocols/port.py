@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -86,6 +85,3 @@ class Codec(Protocol):
     def refuse(self, error: TilthError, headers: HeaderPairs = ()) -> Answer:
         """The error in the protocol's own shape."""
         ...
-
-
-Codecs = Mapping[str, Codec]

@@ -13,7 +13,6 @@ from markupsafe import Markup
 
 from tilth.backends.sql import Tx
 from tilth.core.clock import now
-from tilth.core.errors import Invalid
 from tilth.domains.models import queries as models
 from tilth.domains.serving import queries
 from tilth.domains.serving.actions import ab_tests as actions
@@ -26,7 +25,7 @@ from tilth.web.ab_charts import course
 from tilth.web.commands import shown_command
 from tilth.web.interval_charts import Interval, interval_bar, interval_columns, span_of
 from tilth.web.pages.deployment_tabs import deployment_tabs
-from tilth.web.pages.frame import Asked, Form, back, curl, may, project_url, read_form, shell
+from tilth.web.pages.frame import Asked, Form, NotANumber, back, curl, may, project_url, read_form, shell
 from tilth.web.render import Tone, page
 from tilth.wire.ab import AbArm, AbComparison, AbEvidence, AbGoal, AbOutcome, AbRow, AbView, ConcludeAb, CreateAb
 
@@ -45,10 +44,6 @@ SAID: dict[AbOutcome, str] = {
     "exhausted": "The plan is fulfilled without a winner.",
     "open": "No telling yet.",
 }
-
-
-class NotANumber(Invalid):
-    """A field of the form that must be a number is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,16 +181,16 @@ async def create_ab_test(request: Asked, access: AccessTo[None], name: FromPath[
 
 
 def _wanted(form: Form) -> CreateAb:
-    share = _number(form.text("percent"))
+    share = form.number("percent")
     body = {
         "arms": [
-            {"version": int(_number(form.text("control"))), "percent": round(100 - share, 2)},
-            {"version": int(_number(form.text("version"))), "percent": share},
+            {"version": int(form.number("control")), "percent": round(100 - share, 2)},
+            {"version": int(form.number("version")), "percent": share},
         ],
         "metric": form.text("metric"),
         "goal": form.text("goal") if form.text("metric") == "label" else None,
-        "effect": _number(form.text("effect")),
-        "baseline": _number(form.text("baseline")) if form.text("baseline") else None,
+        "effect": form.number("effect"),
+        "baseline": form.number("baseline") if form.text("baseline") else None,
         "hypothesis": form.text("hypothesis"),
         "start": form.has("start"),
     }
@@ -203,16 +198,6 @@ def _wanted(form: Form) -> CreateAb:
         return msgspec.convert(body, CreateAb)
     except msgspec.ValidationError as error:
         raise NotANumber(f"this test cannot be made: {error}") from None
-
-
-def _number(text: str) -> float:
-    try:
-        value = float(text.replace(",", "."))
-    except ValueError:
-        value = float("nan")
-    if not abs(value) < 1e15:
-        raise NotANumber(f"{text[:40]!r} is no number; write digits, such as 50 or 0.02")
-    return value
 
 
 @post(BASE + "/{number:int}/{verb:str}", permission=Permission.DEPLOYMENT_CHANGE)
@@ -230,7 +215,7 @@ async def steer_ab_test(
         case "stop":
             await access.write(lambda tx: actions.stop(tx, *who, note=form.text("note")))
         case "conclude":
-            await conclude(access, name, number, ConcludeAb(int(_number(form.text("winner"))), form.text("note")))
+            await conclude(access, name, number, ConcludeAb(int(form.number("winner")), form.text("note")))
         case _:
             raise UnknownAbTest(name, number)
     return back(project_url(access.project.name, "deployments", name, "ab", number), "saved")

@@ -17,6 +17,7 @@ from tilth.web.render import Crumb, Notice, Shell
 
 Asked = Request[Any, Any, Any]
 MAX_FORM_BYTES = 1_000_000
+MOST_IN_A_FIELD = 1e15
 PAGE_ROWS = 100
 
 DONE = {
@@ -42,6 +43,10 @@ class MalformedForm(Invalid):
     """A form that did not come as our own pages send it."""
 
 
+class NotANumber(Invalid):
+    """A field of a form that must be a number is none."""
+
+
 class FormTooLarge(TooLarge):
     def __init__(self) -> None:
         super().__init__(f"this form is larger than {MAX_FORM_BYTES:,} bytes: shorten the text, or log it as an artifact")
@@ -60,6 +65,17 @@ class Form:
     def exact(self, name: str) -> str:
         """As it was typed: a blank may be part of a password."""
         return (self._fields.get(name) or [""])[-1]
+
+    def number(self, name: str, otherwise: str = "") -> float:
+        """otherwise: what an empty field means. A decimal comma is one, too. Raises NotANumber."""
+        text = self.text(name) or otherwise
+        try:
+            value = float(text.replace(",", "."))
+        except ValueError:
+            value = float("nan")
+        if not abs(value) < MOST_IN_A_FIELD:
+            raise NotANumber(f"{text[:40]!r} is no number; write digits, such as 50 or 0.02")
+        return value
 
     def many(self, name: str) -> list[str]:
         return self._fields.get(name, [])

@@ -45,10 +45,9 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """Where an answer comes from. Empty texts where it is not known any more."""
+    """Where an answer comes from. An empty text where it is not known any more."""
 
     run_id: str
-    run_name: str
 
 
 @get(BASE, permission=Permission.PREDICTION_READ)
@@ -153,8 +152,8 @@ def _lineage(tx: Tx, project_id: str, row: PredictionRow) -> Lineage:
     try:
         version = models.version_detail(tx, project_id, row.model, row.version).version
     except (UnknownModel, UnknownVersion):
-        return Lineage("", "")
-    return Lineage(version.run_id or "", version.run_id or "")
+        return Lineage("")
+    return Lineage(version.run_id or "")
 
 
 def _crumbs(project: str, name: str, *more: tuple[str, str]) -> list[tuple[str, str]]:

@@ -15,11 +15,10 @@ import httpx
 import msgspec
 
 from tilth.backends.sealing import Sealer
-from tilth.core.clock import Clock, monotonic
+from tilth.core.clock import DAY, Clock, monotonic
 from tilth.core.errors import Unavailable
 from tilth.wire.plane import PlaneToken
 
-DAY_MS = 86_400_000
 TIMEOUT_S = 20.0
 MAX_ANSWER_BYTES = 10_000_000
 SYSTEM_ID = "trial"
@@ -61,7 +60,7 @@ class TrialDesk:
         if not projects:
             return ()
         return tuple(
-            PlaneToken(hashlib.sha256(self._secret(day).encode()).hexdigest(), SYSTEM_ID, projects, (day + 1) * DAY_MS)
+            PlaneToken(hashlib.sha256(self._secret(day).encode()).hexdigest(), SYSTEM_ID, projects, (day + 1) * DAY)
             for day in (today, today + 1)
         )
 
@@ -99,7 +98,7 @@ class TrialDesk:
         )
 
     def _today(self) -> int:
-        return self._clock() // DAY_MS
+        return self._clock() // DAY
 
     def _secret(self, day: int) -> str:
         return f"tilth_trial_{self._sealer.sign(str(day), 'trial of a deployment')}"
