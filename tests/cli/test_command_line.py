@@ -13,6 +13,7 @@ import pytest
 
 from tilth.app.schema import prepare_database
 from tilth.app.settings import load_settings
+from tilth.cli.caller import cell
 from tilth.cli.main import cli, run
 from tilth.cli.table import CommandTable
 
@@ -64,6 +65,18 @@ def test_wrong_usage_ends_with_2_and_errors_with_1_and_words(tmp_path: Path, cap
     capsys.readouterr()
     assert run(["run", "list", "--home", str(tmp_path)]) == 1
     assert capsys.readouterr().err.startswith("error: no Tilth server found")
+
+
+@pytest.mark.parametrize(("typed", "meant"), [(["deplyo"], "deploy"), (["deployment", "rolback"], "rollback")])
+def test_a_misspelt_command_is_told_what_it_may_mean(typed: list[str], meant: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(typed) == 2
+    assert f"Did you mean '{meant}'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["created", "logged", "live_since", "used_at"])
+def test_moments_are_shown_as_people_read_them(name: str) -> None:
+    assert cell(name, 1_795_264_342_492).startswith("2026-11-2")
+    assert cell("rows", 1_795_264_342_492) == "1795264342492"
 
 
 def test_a_server_that_does_not_answer_is_told_with_a_next_step(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -115,6 +115,7 @@ def words(name: str) -> str:
 MOMENTS = (
     "created",
     "updated",
+    "logged",
     "started",
     "ended",
     "expires",
@@ -134,7 +135,7 @@ def cell(name: str, value: Any) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, int) and value > 10**11 and (name in MOMENTS or name.endswith(("_at", "_time"))):
+    if isinstance(value, int) and value > 10**11 and (name in MOMENTS or name.endswith(("_at", "_time", "_since"))):
         return moment(value)
     if isinstance(value, float):
         return f"{value:.6g}"
