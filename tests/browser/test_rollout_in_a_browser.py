@@ -95,4 +95,7 @@ def test_a_rollout_is_started_watched_and_finished_on_its_page(rolled: Rolled, s
     assert page.get_by_role("button", name="Roll back").count() == 0
     dark = signed_in(color_scheme="dark")
     assert dark.evaluate(CONTRAST) == []
-    assert dark.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+    for wide in (1280, 400):
+        dark.set_viewport_size({"width": wide, "height": 860})
+        assert dark.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+    assert dark.title() == "Rollouts · rolled · Tilth"

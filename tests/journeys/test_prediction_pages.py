@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from html import unescape
 
 import httpx
 import pytest
@@ -60,6 +62,19 @@ def test_json_is_passed_on_as_it_is_and_the_model_servers_refusal_is_shown(delay
     answer = browser.post(f"{PAGE}/try", data={"json": '{"instances": [[1]]}'})
     assert answer.status_code == 200
     assert "the model takes 3" in answer.text
+
+
+def test_a_request_of_several_rows_is_one_table(delays: Done, browser: httpx.Client) -> None:
+    form = browser.get(f"{PAGE}/try").text
+    body = json.loads(unescape(re.search(r'<textarea id="json"[^>]*>(.*?)</textarea>', form, re.DOTALL)[1]))  # type: ignore[index]
+    (shape, rows), *_ = body.items()
+    assert isinstance(rows, list), shape
+    answer = browser.post(f"{PAGE}/try", data={"json": json.dumps({shape: rows * 3})})
+    prediction = re.search(rf"{PAGE}/predictions/([0-9a-f]{{32}})", answer.text)
+    assert prediction is not None
+    shown = wait_until(lambda: _kept(browser, prediction[1]), "the prediction to be kept", 60)
+    assert "3 rows of one request" in shown
+    assert shown.count(f'title="{prediction[1]}.') == 3
 
 
 def test_a_prediction_that_nobody_made_is_a_page_that_says_so(delays: Done, browser: httpx.Client) -> None:

@@ -140,8 +140,10 @@ def test_the_course_of_a_test_is_a_line_in_a_band_with_its_limits() -> None:
     assert 'aria-label="Difference to the control as it developed. v2: +0.05, +0.025 to +0.075"' in drawn
 
 
-def test_the_course_of_one_point_is_a_whisker() -> None:
-    drawn = str(course(points(200), 0.02))
+@pytest.mark.parametrize("looks", [(200,), (200, 200)])
+def test_the_course_of_one_place_is_a_whisker_however_often_it_was_looked_at(looks: tuple[int, ...]) -> None:
+    drawn = str(course(points(*looks), 0.02))
+    assert "<circle" in drawn
     assert "whisker" in drawn
     assert "band" not in drawn
 

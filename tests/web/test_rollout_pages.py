@@ -55,7 +55,7 @@ def test_a_rolled_back_rollout_shows_why(served: Rollouts, browser: httpx.Client
     served.start(2)
     served.judge(tally(2, 500, scores=ALWAYS_THE_SAME), tally(1, 5000))
     shown = browser.get(PAGE).text
-    assert "Rolled back." in shown
+    assert "Rolled back at 5 %." in shown
     assert "Score shift (PSI)" in shown
     assert "Shares of the scores of v1, champion and v2, candidate" in shown
     assert 'hx-trigger="every 2s"' not in shown
@@ -102,7 +102,7 @@ def test_a_viewer_sees_the_rollout_without_its_buttons(installation: Any, served
     served.start(2)
     viewer = installation.as_(installation.member("rollout-viewer", "viewer"))
     shown = viewer.get(PAGE).text
-    assert "Step 1 of 3." in shown
+    assert "Step 1 of 3, 5 %." in shown
     assert "Roll back</button>" not in shown
     assert viewer.post(f"{PAGE}/latest/rollback", data={}).status_code == 403
 

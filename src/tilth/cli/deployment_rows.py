@@ -7,7 +7,7 @@ from typing import Any
 from tilth.cli.client import Api
 
 MOST_DEPLOYMENTS = 1000
-DEPLOYMENT_COLUMNS = ("name", "model", "alias", "version", "state", "workers", "requests", "p50_ms", "p99_ms")
+DEPLOYMENT_COLUMNS = ("name", "model", "alias", "version", "state", "workers", "requests", "p50_ms", "p95_ms", "p99_ms")
 
 
 def deployments_of(api: Api) -> list[dict[str, Any]]:
@@ -23,5 +23,6 @@ def row_of(deployment: dict[str, Any]) -> dict[str, Any]:
         "workers": len(status["workers"]),
         "requests": status["requests"],
         "p50_ms": status["latency"]["p50_ms"],
+        "p95_ms": status["latency"]["p95_ms"],
         "p99_ms": status["latency"]["p99_ms"],
     }

@@ -66,11 +66,11 @@ def _span(points: Sequence[AbPoint], effect: float) -> tuple[float, float]:
 
 
 def _arm(points: Sequence[AbPoint], place: int, across: Callable[[float], float], up: Callable[[float], float]) -> str:
-    """A band and the line in it; of a single point a whisker and a dot. across, up: places in the drawing of units and of values."""
+    """A band and the line in it; of a single place a whisker and a dot. across, up: places in the drawing of units and of values."""
     colour = place % SERIES_COLOURS + 1
     title = f"<title>{escape(_said(points, points[-1].version))}</title>"
-    if len(points) == 1:
-        only = points[0]
+    if points[0].units == points[-1].units:
+        only = points[-1]
         at = across(only.units)
         return (
             f'<path class="whisker" d="M{at:.1f} {up(only.low):.1f}V{up(only.high):.1f}"/>'

@@ -99,7 +99,7 @@ class LatencyView(msgspec.Struct, frozen=True):
 
     requests: int
     p50_ms: float | None
-    p90_ms: float | None
+    p95_ms: float | None
     p99_ms: float | None
     window_s: float
 

@@ -78,6 +78,13 @@ def test_no_requests_have_no_percentiles() -> None:
     assert status_of("d", 1, [worker("w0", acknowledged=1)]).latency.p99_ms is None
 
 
+def test_the_state_of_a_deployment_tells_the_median_and_what_one_in_twenty_and_one_in_a_hundred_exceed() -> None:
+    buckets = [0] * (len(LATENCY_BOUNDS_US) + 1)
+    buckets[0], buckets[20], buckets[30] = 940, 40, 20
+    seen = status_of("d", 1, [worker("w0", acknowledged=1, window_buckets=buckets)]).latency
+    assert seen.p50_ms <= LATENCY_BOUNDS_US[0] / 1000 < seen.p95_ms <= LATENCY_BOUNDS_US[20] / 1000 < seen.p99_ms
+
+
 def test_requests_beyond_the_last_bound_count_as_the_bound() -> None:
     assert percentile_ms(merge([[0] * len(LATENCY_BOUNDS_US) + [5]]), 0.5) == LATENCY_BOUNDS_US[-1] / 1000
 

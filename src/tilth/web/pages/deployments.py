@@ -111,7 +111,7 @@ def latency_chart(deployment_id: str, workers: Sequence[WorkerStatus]) -> tuple[
     buckets, note = merge([status.window_buckets for status in known]), "the last minute"
     if not sum(buckets):
         buckets, note = merge([status.latency_buckets for status in known]), "since the model servers started"
-    marks = {name: percentile_ms(buckets, share) for name, share in (("p50", 0.5), ("p99", 0.99))}
+    marks = {name: percentile_ms(buckets, share) for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))}
     found = {name: value * 1000 for name, value in marks.items() if value is not None}
     return charts.latency_bars(buckets, LATENCY_BOUNDS_US, BUDGET_MS * 1000, found), note
 

@@ -152,7 +152,11 @@ def _tiles(seen: Overview, keys: Sequence[str], base: str) -> list[Tile]:
             Tile(f"Newest {keys[0]}", number(seen.metrics[newest.id][keys[0]]), newest.name, "", f"{base}/runs/{newest.id}")
         )
     named = next(((m, alias, v) for m in seen.models for alias, v in m.aliases.items()), None)
-    text = f"{named[1]} → {named[0].name} v{named[2]}" if named else "no alias set"
+    text = (
+        f"{named[1]} → {named[0].name} v{named[2]}"
+        if named
+        else ("no alias set" if len(seen.models) == seen.total_models else "")
+    )
     tiles.append(Tile("Models", count(seen.total_models), text, "", f"{base}/models"))
     everything = live == len(seen.deployments)
     words = "all live" if everything else f"{live} live"

@@ -117,9 +117,9 @@ def _reading(report: ShadowReport) -> Reading:
     seen = report.agreement
     if not seen.rows:
         return Reading("Nothing to compare yet: no answer of this version is kept.", "")
-    alike = f"v{report.version} gave the same answer to {seen.same:.1%} of {seen.rows:,} rows"
+    alike = f"v{report.version} gave the same answer to {seen.same * 100:.1f} % of {seen.rows:,} rows"
     if seen.same_class is not None:
-        alike += f" and the same class to {seen.same_class:.1%}"
+        alike += f" and the same class to {seen.same_class * 100:.1f} %"
     if seen.stability is None:
         return Reading(f"{alike}.", "")
     if seen.stability >= ACT:

@@ -53,7 +53,7 @@ def _error_rate(limit: float, candidate: VersionTally, champion: VersionTally) -
     if value is not None:
         sure = candidate.requests >= LEAST_TO_BREAK and wilson(candidate.errors, candidate.requests)[0] > limit
         state = _state(beyond=value > limit, sure=sure)
-        words = f"{candidate.errors:,} of {candidate.requests:,} requests failed ({value:.2%}, limit {limit:.2%})"
+        words = f"{candidate.errors:,} of {candidate.requests:,} requests failed ({_percent(value)}, limit {_percent(limit)})"
     return Finding("error_rate", state, "share", words, value, limit, _rate(champion.errors, champion.requests))
 
 
@@ -66,8 +66,12 @@ def _rise(
     if value is None or other is None:
         return Finding(name, "waiting", "share", "no request yet on one of the two sides", value, limit, other)
     sure = min(of, champion_of) >= LEAST_TO_BREAK and difference(hits, of, champion_hits, champion_of)[0] > limit
-    words = f"{what}: {value:.2%} against {other:.2%} of the champion (limit {limit:.2%} above it)"
+    words = f"{what}: {_percent(value)} against {_percent(other)} of the champion (limit {_percent(limit)} above it)"
     return Finding(name, _state(beyond=value - other > limit, sure=sure), "share", words, value, other + limit, other)
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.3g} %"
 
 
 def _p99(limit_ms: float, candidate: VersionTally, champion: VersionTally) -> Finding:

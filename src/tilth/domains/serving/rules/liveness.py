@@ -92,8 +92,8 @@ def _state(views: Sequence[WorkerView]) -> DeploymentState:
 
 def _latency(histograms: Sequence[Sequence[int]], window_s: float) -> LatencyView:
     merged = merge(histograms)
-    p50, p90, p99 = (percentile_ms(merged, share) for share in (0.5, 0.9, 0.99))
-    return LatencyView(sum(merged), p50, p90, p99, window_s)
+    p50, p95, p99 = (percentile_ms(merged, share) for share in (0.5, 0.95, 0.99))
+    return LatencyView(sum(merged), p50, p95, p99, window_s)
 
 
 def merge(histograms: Sequence[Sequence[int]]) -> list[int]:
