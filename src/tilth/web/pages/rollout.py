@@ -14,7 +14,6 @@ from markupsafe import Markup
 
 from tilth.backends.sql import Tx
 from tilth.core.clock import now
-from tilth.core.errors import Invalid
 from tilth.domains.models import queries as models
 from tilth.domains.serving import queries
 from tilth.domains.serving.actions import rollouts as actions
@@ -25,7 +24,7 @@ from tilth.guard import Access, AccessTo, Permission, get, post
 from tilth.web.commands import shown_command
 from tilth.web.formatting import age, milliseconds, percent
 from tilth.web.pages.deployment_tabs import deployment_tabs
-from tilth.web.pages.frame import Asked, Form, back, curl, may, project_url, read_form, shell
+from tilth.web.pages.frame import Asked, Form, NotANumber, back, curl, may, project_url, read_form, shell
 from tilth.web.render import page
 from tilth.web.score_charts import limit_bar, score_bars
 from tilth.wire.rollout_text import span_text, steps_of
@@ -47,10 +46,6 @@ TONES = {"ok": "ok", "waiting": "", "unclear": "warn", "broken": "bad", "idle": 
 STATES = {"running": "run", "paused": "warn", "finished": "ok", "rolled_back": "bad", "cancelled": ""}
 KINDS = {"advance": "ok", "finish": "ok", "roll_back": "bad", "hold": "", "pause": "warn"}
 LIVES = {"passed": "done", "current": "now", "waiting": "", "stopped": "bad"}
-
-
-class NotANumber(Invalid):
-    """A field of the form that must be a number is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,16 +196,16 @@ async def start_rollout(request: Asked, access: AccessTo[None], name: FromPath[s
 
 def _wanted(form: Form) -> StartRollout:
     rails = {
-        key: _number(form.text(key)) if form.text(key) else None
+        key: form.number(key) if form.text(key) else None
         for key in ("max_error_rate", "max_p99_ms", "max_score_psi")
         if form.has(key)
     }
     if rails.get("max_error_rate") is not None:
         rails["max_error_rate"] = (rails["max_error_rate"] or 0.0) / 100
     body = {
-        "version": int(_number(form.text("version"))),
+        "version": int(form.number("version")),
         "steps": msgspec.to_builtins(steps_of(form.text("steps"), form.text("bake") or "10m")),
-        "min_requests": int(_number(form.text("min_requests") or "200")),
+        "min_requests": int(form.number("min_requests", "200")),
         "guardrails": rails,
         "promote_alias": form.has("promote_alias"),
         "note": form.text("note"),
@@ -219,16 +214,6 @@ def _wanted(form: Form) -> StartRollout:
         return msgspec.convert(body, StartRollout)
     except msgspec.ValidationError as error:
         raise NotANumber(f"this rollout cannot be started: {error}") from None
-
-
-def _number(text: str) -> float:
-    try:
-        value = float(text.replace(",", "."))
-    except ValueError:
-        value = float("nan")
-    if not abs(value) < 1e15:
-        raise NotANumber(f"{text[:40]!r} is no number; write digits, such as 200 or 0.25")
-    return value
 
 
 @post(BASE + "/{rollout:str}/{verb:str}", permission=Permission.DEPLOYMENT_CHANGE)
