@@ -44,10 +44,11 @@ class RayCrew:
         actor = ray.remote(num_cpus=1, runtime_env=environment)(_RayScorer)
         files = ray.put(_packed(Path(work.folder)))
         self._actors = [actor.remote(work, files) for _ in range(processes)]
-        ready: list[Ready] = ray.get([each.ready.remote() for each in self._actors])
-        if trouble := next((each for each in ready if each.error), None):
-            raise error_of(trouble.kind, trouble.error)
-        self.engine = ready[0].engine
+        # A cluster that is full lets some of them wait, for as long as others keep its cores: the work begins with the first.
+        self._coming: dict[Any, Any] = {each.ready.remote(): each for each in self._actors}
+        self._here: list[Any] = []
+        (first, *_), _ = ray.wait(list(self._coming))
+        self.engine = self._arrived(first).engine
 
     def __enter__(self) -> Self:
         return self
@@ -61,21 +62,39 @@ class RayCrew:
     def scored(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, ScoredPart]]:
         waiting = iter(chunks)
         going: dict[Any, Any] = {}
-        for actor in self._actors:
-            if (chunk := next(waiting, None)) is not None:
+        idle = list(self._here)
+        while True:
+            while idle and (chunk := next(waiting, None)) is not None:
+                actor = idle.pop()
                 going[actor.score.remote(chunk)] = actor
-        while going:
-            (first, *_), _ = self._ray.wait(list(going))
-            actor = going.pop(first)
-            try:
-                answer: Answer = self._ray.get(first)
-            except self._ray.exceptions.RayError as error:
-                raise ScorerLost(
-                    f"an actor of Ray ended before its work did ({str(error).splitlines()[0][:200]}); call again"
-                ) from error
-            if (chunk := next(waiting, None)) is not None:
-                going[actor.score.remote(chunk)] = actor
+            if not going:
+                return
+            (first, *_), _ = self._ray.wait([*going, *self._coming])
+            if first in self._coming:
+                self._arrived(first)
+                idle.append(self._here[-1])
+                continue
+            idle.append(going.pop(first))
+            answer: Answer = self._result(first)
             yield answer.chunk, part_of(answer)
+
+    def _arrived(self, reference: Any) -> Ready:
+        """Raises ScorerLost, and what kept the actor from loading the model."""
+        actor = self._coming.pop(reference)
+        ready: Ready = self._result(reference)
+        if ready.error:
+            raise error_of(ready.kind, ready.error)
+        self._here.append(actor)
+        return ready
+
+    def _result(self, reference: Any) -> Any:
+        """Raises ScorerLost."""
+        try:
+            return self._ray.get(reference)
+        except self._ray.exceptions.RayError as error:
+            raise ScorerLost(
+                f"an actor of Ray ended before its work did ({str(error).splitlines()[0][:200]}); call again"
+            ) from error
 
 
 class _RayScorer:
