@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+from tilth.app.documents import learn_documents
 from tilth.app.gate import DatabaseGate
 from tilth.app.settings import Settings
 from tilth.backends.blobs import open_blobs
@@ -77,6 +78,7 @@ class System:
 
 def build(settings: Settings, *, control_url: str, serve_url: str, clock: Clock = now) -> System:
     """Opens the database and the blobs and connects the parts. The schema must be there already."""
+    learn_documents()
     database = open_database(settings.database)
     blobs = open_blobs(settings.blobs_location or str(settings.home / "blobs"), clock=clock)
     statuses = StatusReader(settings.home, clock)
