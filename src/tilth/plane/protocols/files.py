@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tilth.core.errors import Invalid
@@ -51,8 +51,11 @@ def read_csv(body: bytes, signature: Signature) -> Table:
     return Table(rows=[[cell(text) for cell, text in zip(cells, row, strict=True)] for row in rows], names=names)
 
 
-def read_parquet(body: bytes) -> Table:
-    """NaN is missing. Raises InvalidTable."""
+def read_parquet(body: bytes, signature: Signature) -> Table:
+    """NaN is missing. Raises InvalidTable.
+
+    Columns that the model does not take, or not as text, are refused by the file's schema: a few bytes of it can be a text of gigabytes.
+    """
     # Imported late: only those who send Parquet pay for it.
     import polars
     from polars.exceptions import PolarsError
@@ -62,6 +65,7 @@ def read_parquet(body: bytes) -> Table:
         for name, kind in schema.items():
             if kind.is_nested() or kind == polars.Binary:
                 raise InvalidTable(f"column {name!r} of the Parquet file holds {kind}; send numbers, booleans and text")
+        _check_columns(schema, signature)
         rows = polars.scan_parquet(io.BytesIO(body)).select(polars.len()).collect().item()
         cells = rows * max(1, len(schema))
         if cells > max(MOST_FREE_CELLS, len(body) / LEAST_BYTES_PER_CELL):
@@ -76,6 +80,16 @@ def read_parquet(body: bytes) -> Table:
         return Table(columns={column.name: [None if v != v else v for v in column.to_list()] for column in frame})
     except (PolarsError, OSError, ValueError) as error:
         raise InvalidTable(f"the Parquet file cannot be read: {str(error)[:200]}") from error
+
+
+def _check_columns(schema: Mapping[str, Any], signature: Signature) -> None:
+    """schema: of the file, names to polars types. Columns that are missing are told when the table is encoded."""
+    types = {column.name: column.type for column in signature.inputs}
+    for name, kind in schema.items():
+        if name not in types:
+            raise InvalidTable(f"column {name[:80]!r} of the Parquet file is no input of the model; remove or rename it")
+        if types[name] != "string" and not (kind.is_numeric() or str(kind) in ("Boolean", "Null")):
+            raise InvalidTable(f"column {name[:80]!r} of the Parquet file holds {kind}; the model takes {types[name]} there")
 
 
 def _text_bytes(column: Any) -> int:

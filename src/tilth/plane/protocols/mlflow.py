@@ -41,7 +41,7 @@ class MlflowScoring:
         kind = content.type.encode("latin-1")
         if _JSON.fullmatch(kind):
             return Asked(read_form(body))
-        given: Table = read_csv(body, signature) if _CSV.fullmatch(kind) else read_parquet(body)
+        given: Table = read_csv(body, signature) if _CSV.fullmatch(kind) else read_parquet(body, signature)
         return Asked(given)
 
     def write(self, answered: Answered) -> Written:
