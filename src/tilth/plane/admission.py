@@ -203,7 +203,8 @@ def _unknown(target: bytes) -> NotFound:
     parts = path.decode("latin-1").split("/")
     if len(parts) >= 5 and parts[1] == "p" and parts[3] == "deployments":
         return UnknownDeployment(
-            f"no deployment {parts[4][:80]!r} in a project {parts[2][:80]!r} that this token may use, or nothing at this path of it"
+            f"no deployment {parts[4][:80]!r} in a project {parts[2][:80]!r} that this token may use, or nothing at this path of it; "
+            "`tilth deployment list` shows what there is"
         )
     if parts[-1] == "stats":
         return UnknownAddress("there are no statistics in this protocol here; the page of the deployment shows them")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tilth.domains.serving.rules.running import how_it_runs
-from tilth.domains.serving.rules.settings import changed
+from tilth.domains.serving.rules.settings import InvalidDeploymentSettings, changed
 from tilth.wire.plane import PlaneRuntime
 from tilth.wire.serving import DeploymentSettings
 
@@ -37,3 +37,8 @@ def test_where_a_deployment_runs_is_told_in_words(changes: dict[str, Any], words
 def test_what_only_a_process_can_have_means_a_process(changes: dict[str, Any]) -> None:
     assert PlaneRuntime(**changes).apart
     assert not PlaneRuntime(load="lazy", predict_timeout_s=1.0).apart
+
+
+def test_a_word_that_a_setting_does_not_know_is_told_with_those_it_does() -> None:
+    with pytest.raises(InvalidDeploymentSettings, match="log_sync is 'ech'; it is one of: interval, each"):
+        changed(DeploymentSettings(), {"log_sync": "ech"})

@@ -126,7 +126,7 @@ def verdict(
         )
     if fewest < LEAST_UNITS:
         words = f"an arm has {fewest:,} labelled callers; at least {LEAST_UNITS} in each are needed before anything is said"
-        return AbVerdict("waiting", words, "let it run and log labels: `tilth labels log`")
+        return AbVerdict("waiting", words, "let it run and log labels with tilth labels log")
     winners = [each for each in comparisons if each.wins]
     if winners:
         best = max(winners, key=lambda each: (each.difference or 0) * (1 if design.goal == "higher" else -1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -26,7 +26,7 @@ def changed(before: DeploymentSettings, changes: Mapping[str, Any]) -> Deploymen
     try:
         after = msgspec.convert({**msgspec.to_builtins(before), **changes}, DeploymentSettings)
     except msgspec.ValidationError as error:
-        raise InvalidDeploymentSettings(f"settings of a deployment: {error}") from error
+        raise InvalidDeploymentSettings(f"settings of a deployment: {_choices(changes) or error}") from error
     if after.min_processes > after.max_processes:
         raise InvalidDeploymentSettings(
             f"min_processes is {after.min_processes}, above max_processes, which is {after.max_processes}"
@@ -38,3 +38,13 @@ def changed(before: DeploymentSettings, changes: Mapping[str, Any]) -> Deploymen
             "python names an interpreter and environment 'model' asks for one to be built; choose one of them"
         )
     return after
+
+
+def _choices(changes: Mapping[str, Any]) -> str:
+    """What a setting of few words may be, where another word was given; empty where that is not the fault."""
+    kinds = get_type_hints(DeploymentSettings)
+    for name, value in changes.items():
+        words = get_args(kinds[name]) if get_origin(kinds[name]) is Literal else ()
+        if words and value not in words:
+            return f"{name} is {str(value)[:40]!r}; it is one of: {', '.join(words)}"
+    return ""
