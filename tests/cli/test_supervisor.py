@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -22,24 +23,25 @@ from pathlib import Path
 from tilth.cli.children import Spec
 from tilth.cli.ports import listen
 from tilth.cli.supervisor import Supervisor
-folder, child, *behaviours = sys.argv[1:]
+folder, child, where, *behaviours = sys.argv[1:]
 specs = []
 ports = []
-for number, behaviour in enumerate(behaviours):
-    taken, = listen("127.0.0.1", 0, 1, option="--port")
+many = len(behaviours)
+together = where == "together"
+sockets = listen("127.0.0.1", 0, many, option="") if together else [listen("127.0.0.1", 0, 1, option="")[0] for _ in range(many)]
+for number, (behaviour, taken) in enumerate(zip(behaviours, sockets, strict=True)):
     ports.append(str(taken.getsockname()[1]))
     note = str(Path(folder) / f"note-{number}")
-    specs.append(Spec(f"c{number}", [sys.executable, child, behaviour, str(taken.fileno()), note], (taken.fileno(),)))
-    globals()[f"held{number}"] = taken
-sys.exit(Supervisor(specs, Path(folder) / "logs", " ".join(ports), grace_s=1.5).run())
+    specs.append(Spec(f"c{number}", [sys.executable, child, behaviour, str(taken.fileno()), note], taken))
+sys.exit(Supervisor(specs, Path(folder) / "logs", " ".join(ports), grace_s=1.5, longest_queue_s=2.0).run())
 """
 
 
 class Running:
     """A supervisor in a process of its own."""
 
-    def __init__(self, folder: Path, behaviours: tuple[str, ...]) -> None:
-        command = [sys.executable, "-c", PROGRAM, str(folder), str(CHILD), *behaviours]
+    def __init__(self, folder: Path, behaviours: tuple[str, ...], where: str) -> None:
+        command = [sys.executable, "-c", PROGRAM, str(folder), str(CHILD), where, *behaviours]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.ports: list[int] = []
 
@@ -60,8 +62,9 @@ class Running:
 def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
     made: list[Running] = []
 
-    def make(*behaviours: str) -> Running:
-        made.append(Running(tmp_path, behaviours))
+    def make(*behaviours: str, where: str = "apart") -> Running:
+        """where: the children listen `apart`, or `together` on one port."""
+        made.append(Running(tmp_path, behaviours, where))
         return made[-1]
 
     yield make
@@ -98,6 +101,31 @@ def test_a_child_that_dies_is_started_again_on_the_same_socket(start: Callable[.
     os.kill(first, signal.SIGKILL)
     assert gone(first)
     assert running.ask() not in (0, first)
+
+
+def one_of_two(running: Running, behaviour: str) -> tuple[int, int]:
+    """Process ids of the child that behaves so and of the other, which listen on one port."""
+    pids: set[int] = set()
+    while len(pids) < 2:
+        pids.add(running.ask())
+    (one,) = (pid for pid in pids if behaviour in Path(f"/proc/{pid}/cmdline").read_text())
+    (other,) = pids - {one}
+    return one, other
+
+
+@pytest.mark.parametrize("behaviour", ["lucky-in-the-end", "dozing-later"])
+def test_clients_of_a_child_that_does_not_come_up_again_go_to_the_others(start: Callable[..., Running], behaviour: str) -> None:
+    running = start("plain", behaviour, where="together").wait_ready()
+    victim, other = one_of_two(running, behaviour)
+    os.kill(victim, signal.SIGKILL)
+    assert gone(victim)
+    answers: list[int] = []
+    while len(answers) < 40:
+        with contextlib.suppress(ConnectionError):  # who waited for the victim is told so, instead of waiting on
+            answers.append(running.ask())
+    assert set(answers) == {other}
+    if behaviour == "lucky-in-the-end":
+        assert one_of_two(running, behaviour) != (victim, other)
 
 
 def test_nothing_outlives_a_killed_supervisor(start: Callable[..., Running]) -> None:

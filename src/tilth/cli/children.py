@@ -6,11 +6,13 @@ import contextlib
 import ctypes
 import os
 import signal
+import socket
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tilth.cli.ports import listen_again, stop_listening
 from tilth.core import clock
 
 PR_SET_PDEATHSIG = 1
@@ -20,6 +22,9 @@ TAIL_BYTES = 4096
 FIRST_DELAY_S = 0.2
 LONGEST_DELAY_S = 10.0
 HEALTHY_S = 30.0
+HOPELESS_STARTS = 2
+LONGEST_QUEUE_S = 10.0
+"""How long clients may wait in the queue of a child that does not take them: through one restart, not through many."""
 
 _HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -27,14 +32,14 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """What to start. arguments: without `--ready-fd N`, which is added at each start. inherit: descriptors that the child keeps.
+    """What to start. arguments: without `--ready-fd N`, which is added at each start. listener: where the child takes its clients from.
 
     environment: added to the supervisor's own; a variable set to None is taken away.
     """
 
     name: str
     arguments: Sequence[str]
-    inherit: Sequence[int] = ()
+    listener: socket.socket | None = None
     environment: Mapping[str, str | None] = field(default_factory=dict)
 
 
@@ -78,15 +83,19 @@ class Log:
 class Child:
     """A process that is started, watched and started again. `ready` is set by the byte it writes once it answers."""
 
-    def __init__(self, spec: Spec, log: Log) -> None:
+    def __init__(self, spec: Spec, log: Log, longest_queue_s: float = LONGEST_QUEUE_S) -> None:
         self.spec = spec
         self.log = log
+        self.longest_queue_s = longest_queue_s
         self.pid = 0
         self.ready = False
         self.was_ready = False
         self.failures = 0
+        self.failed_starts = 0
         self.starts = 0
         self.started_s = 0.0
+        self.last_ready_s = clock.monotonic()
+        self.turned_away = False
         self.due_s = 0.0
         self.output = -1
         self.ready_pipe = -1
@@ -128,17 +137,39 @@ class Child:
         """After the byte, or the end of the pipe without it, nothing more is read from it."""
         self.ready = os.read(self.ready_pipe, 1) == b"1"
         self.was_ready = self.was_ready or self.ready
+        if self.ready and self.turned_away and self.spec.listener is not None:
+            self.turned_away = False
+            # It listens by itself, and we may have ended that in the same moment.
+            listen_again(self.spec.listener)
         os.close(self.ready_pipe)
         self.ready_pipe = -1
 
     def ended(self) -> None:
         """Counts the failure and sets when to start again: later each time, unless it ran well for 30 s."""
         now = clock.monotonic()
-        self.pid, self.ready = 0, False
+        if self.ready:
+            self.last_ready_s, self.failed_starts = now, 0
+        else:
+            self.failed_starts += 1
+        # It may have begun to listen before it ended.
+        self.pid, self.ready, self.turned_away = 0, False, False
         if now - self.started_s >= HEALTHY_S:
             self.failures = 0
         self.failures += 1
         self.due_s = now + restart_delay_s(self.failures)
+
+    @property
+    def hopeless_s(self) -> float:
+        """From which moment (monotonic) nobody shall wait for it any longer; infinity while it answers, or nobody waits."""
+        if self.ready or self.turned_away or self.spec.listener is None:
+            return float("inf")
+        return 0.0 if self.failed_starts >= HOPELESS_STARTS else self.last_ready_s + self.longest_queue_s
+
+    def turn_clients_away(self) -> None:
+        """Until it is ready: the kernel would go on to deal it its part of all clients, who would wait for nothing."""
+        if self.spec.listener is not None:
+            self.turned_away = True
+            stop_listening(self.spec.listener)
 
     def signal(self, number: int) -> None:
         """To the child and what it started: it leads a process group of its own."""
@@ -183,7 +214,7 @@ def _become(spec: Spec, output: int, ready: int, parent: int) -> None:
         os.dup2(nothing, 0)
         os.dup2(output, 1)
         os.dup2(output, 2)
-        for descriptor in (ready, *spec.inherit):
+        for descriptor in (ready,) if spec.listener is None else (ready, spec.listener.fileno()):
             os.set_inheritable(descriptor, True)
         arguments = [*spec.arguments, "--ready-fd", str(ready)]
         os.execvpe(arguments[0], arguments, _environment(spec))

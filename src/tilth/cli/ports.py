@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -46,6 +47,17 @@ def listen(host: str, port: int, count: int, *, option: str) -> list[socket.sock
             made.close()
         raise _told(error, host, port, option) from error
     return sockets
+
+
+def stop_listening(taken: socket.socket) -> None:
+    """Resets whoever waits in its queue; the kernel deals new clients to the other sockets of the port, or refuses them. The port stays
+    taken, and whoever holds the socket, in this process or another, may listen again."""
+    with contextlib.suppress(OSError):  # it does not listen
+        taken.shutdown(socket.SHUT_RD)
+
+
+def listen_again(taken: socket.socket) -> None:
+    taken.listen(BACKLOG)
 
 
 def holder_of(port: int, proc: Path = Path("/proc")) -> tuple[int, str] | None:

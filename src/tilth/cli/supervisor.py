@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from tilth.cli.children import Child, Log, Spec
+from tilth.cli.children import LONGEST_QUEUE_S, Child, Log, Spec
 from tilth.cli.ports import listen
 from tilth.core import clock
 from tilth.core.errors import TilthError
@@ -58,8 +58,15 @@ class Plan:
 class Supervisor:
     """Runs children until a signal. One thread: what forks must have no other."""
 
-    def __init__(self, specs: Sequence[Spec], logs: Path, announce: str, grace_s: float = TERM_TO_KILL_S) -> None:
-        self.children = [Child(spec, Log(logs / f"{spec.name}.log")) for spec in specs]
+    def __init__(
+        self,
+        specs: Sequence[Spec],
+        logs: Path,
+        announce: str,
+        grace_s: float = TERM_TO_KILL_S,
+        longest_queue_s: float = LONGEST_QUEUE_S,
+    ) -> None:
+        self.children = [Child(spec, Log(logs / f"{spec.name}.log"), longest_queue_s) for spec in specs]
         self.announce = announce
         self.grace_s = grace_s
         self.announced = False
@@ -81,6 +88,7 @@ class Supervisor:
                 else:
                     self._hear(key.data, key.fd)
             self._reap()
+            self._turn_clients_away()
             self._start_due()
             self._announce_when_ready()
             if self.stopping and (self._hurry or clock.monotonic() >= self._kill_at_s):
@@ -176,6 +184,11 @@ class Supervisor:
             if not child.pid and not self.stopping and child.due_s <= now:
                 self._start(child)
 
+    def _turn_clients_away(self) -> None:
+        for child in self.children:
+            if child.hopeless_s <= clock.monotonic():
+                child.turn_clients_away()
+
     def _announce_when_ready(self) -> None:
         if self.announced or self.stopping or not all(child.ready for child in self.children):
             return
@@ -192,6 +205,7 @@ class Supervisor:
     def _wait_s(self) -> float | None:
         """Seconds until something is due; None: until a descriptor speaks."""
         dues = [child.due_s for child in self.children if not child.pid and not self.stopping]
+        dues += [child.hopeless_s for child in self.children if child.hopeless_s < float("inf")]
         if self.stopping:
             dues.append(self._kill_at_s if clock.monotonic() < self._kill_at_s else clock.monotonic() + 0.1)
         return max(0.0, min(dues) - clock.monotonic()) if dues else None
@@ -226,16 +240,16 @@ def specs_of(plan: Plan, controls: Sequence[socket.socket], workers: Sequence[so
     for number, taken in enumerate(controls):
         arguments = [sys.executable, "-m", "tilth.app", "--home", home, "--fd", str(taken.fileno())]
         arguments += ["--port", str(port), "--serve-port", str(serve_port)]
-        specs.append(Spec(f"control-{number}" if number else "control", arguments, (taken.fileno(),)))
+        specs.append(Spec(f"control-{number}" if number else "control", arguments, taken))
     for number, taken in enumerate(workers):
         arguments = [sys.executable, "-m", "tilth.plane", "--home", home, "--worker", f"w{number}", "--fd", str(taken.fileno())]
         arguments += ["--memory-budget-mb", str(plan.memory_budget_mb)]
-        specs.append(Spec(f"serve-w{number}", arguments, (taken.fileno(),), {**ONE_THREAD, **dict.fromkeys(KEPT_FROM_WORKERS)}))
+        specs.append(Spec(f"serve-w{number}", arguments, taken, {**ONE_THREAD, **dict.fromkeys(KEPT_FROM_WORKERS)}))
     if workers:
         # What reads the log of the model servers stands beside them, as they do without the secrets that users' code must not see.
         for name in ("shipping", "shadow"):
             beside = [sys.executable, "-m", f"tilth.plane.{name}", "--home", home]
-            specs.append(Spec(name, beside, (), {**ONE_THREAD, **dict.fromkeys(KEPT_FROM_WORKERS)}))
+            specs.append(Spec(name, beside, None, {**ONE_THREAD, **dict.fromkeys(KEPT_FROM_WORKERS)}))
     return specs
 
 
