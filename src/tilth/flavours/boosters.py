@@ -1,17 +1,53 @@
-"""What the adapters of boosting libraries share: classes, decisions, and the vocabularies of training."""
+"""What the adapters of boosting libraries share: classes, decisions, the vocabularies of training, and what stands beside the file."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tilth.flavours import frames, tabular
+from tilth.flavours.estimators import innermost
+from tilth.flavours.mlflow_folder import Section, write_companions
+from tilth.flavours.optional import is_of
 from tilth.flavours.port import Rows, UnusableExample
 from tilth.wire.models import Link, ModelDocument, PredictMethod
 from tilth.wire.signature import Column, Signature, Unseen
+
+
+class Booster(ABC):
+    """An adapter of the library `name`, which keeps a model as one file in a form of its own."""
+
+    name: str
+
+    def knows(self, model: object) -> bool:
+        return is_of(innermost(model), self.name)
+
+    def encode(self, example: Any, signature: Signature) -> Rows:
+        return frames.encode(example, signature)
+
+    @abstractmethod
+    def load(self, folder: Path, document: ModelDocument) -> tabular.TableRun: ...
+
+    def described(
+        self, folder: Path, document: ModelDocument, example: Any, content: Mapping[str, Any], expected: NDArray[Any] | None
+    ) -> ModelDocument:
+        """The document of a model whose file is written; lays beside it what MLflow reads, and asks it.
+
+        content: of the library's section in `MLmodel`. expected: what the model in memory answers to the example, None where it cannot
+        be asked. Raises NotFaithful.
+        """
+        # MLflow's own loader would hand the texts of categories to the library, which takes the codes of training.
+        coded = any(column.categories is not None for column in document.signature.inputs)
+        loader = "tilth.flavours.pyfunc" if coded else ""
+        write_companions(folder, document, example, Section(self.name, {"data": document.model_path, **content}, loader))
+        if expected is not None:
+            tabular.check_same(expected, self.load(folder, document), self.encode(example, document.signature), "booster")
+        return document
 
 
 def signature_of(

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from tilth.flavours import boosters, frames, tabular
 from tilth.flavours.estimators import innermost
-from tilth.flavours.mlflow_folder import write_companions
-from tilth.flavours.optional import imported, is_of
+from tilth.flavours.optional import imported
 from tilth.flavours.port import CannotExplain, EngineUnusable, Rows
 from tilth.wire.models import Link, ModelDocument, PredictMethod
 from tilth.wire.signature import Signature, Unseen
@@ -22,13 +21,10 @@ PACKAGE = "catboost"
 _KINDS = ("CatBoostClassifier", "CatBoostRegressor", "CatBoostRanker", "CatBoost")
 
 
-class CatboostFlavour:
+class CatboostFlavour(boosters.Booster):
     """CatBoost knows categories by their text, so that no codes of training are needed."""
 
     name = "catboost"
-
-    def knows(self, model: object) -> bool:
-        return is_of(innermost(model), "catboost")
 
     def default_method(self, model: Any) -> PredictMethod:
         return "predict_proba" if type(innermost(model)).__name__ == "CatBoostClassifier" else "predict"
@@ -57,33 +53,11 @@ class CatboostFlavour:
             unseen=unseen,
         )
 
-    def encode(self, example: Any, signature: Signature) -> Rows:
-        return frames.encode(example, signature)
-
     def save(self, model: Any, folder: Path, *, signature: Signature, example: Any, method: PredictMethod) -> ModelDocument:
         model = innermost(model)
         model.save_model(str(folder / MODEL_PATH), format="cbm")
         kind = next(name for name in _KINDS if any(base.__name__ == name for base in type(model).__mro__))
         versions = tabular.versions_of("catboost", "numpy", "pandas")
-        write_companions(
-            folder,
-            model_path=MODEL_PATH,
-            loader_module=tabular.loader_of(signature, "mlflow.catboost"),
-            flavour="catboost",
-            flavour_detail={
-                "data": MODEL_PATH,
-                "model_type": kind,
-                "save_format": "cbm",
-                "catboost_version": versions["catboost"],
-                "code": None,
-            },
-            requirements=tabular.requirements_of(versions),
-            signature=signature,
-            several_classes=0,
-            method=None,
-            example=example,
-            by_name=frames.is_frame(example),
-        )
         document = ModelDocument(
             flavour=self.name,
             signature=signature,
@@ -94,8 +68,8 @@ class CatboostFlavour:
             detail={"kind": kind, "kinds": list(frames.kinds_of(example)), "categorical": model.get_cat_feature_indices()},
         )
         expected = tabular.second_of_two(np.asarray(getattr(model, method)(example)))
-        tabular.check_same(expected, self.load(folder, document), self.encode(example, signature), "model")
-        return document
+        content = {"model_type": kind, "save_format": "cbm", "catboost_version": versions["catboost"]}
+        return self.described(folder, document, example, content, expected)
 
     def load(self, folder: Path, document: ModelDocument) -> tabular.TableRun:
         catboost = imported("catboost", PACKAGE)

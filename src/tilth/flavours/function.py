@@ -14,7 +14,7 @@ import numpy as np
 
 from tilth.core.names import check_artifact_path
 from tilth.flavours import frames, function_calls, pickling, tabular
-from tilth.flavours.mlflow_folder import write_companions
+from tilth.flavours.mlflow_folder import Section, write_companions
 from tilth.flavours.port import ArrayPredictor, Arrays, Outputs, Predictor, Rows, UnusableExample
 from tilth.wire.models import ModelDocument, PredictMethod
 from tilth.wire.signature import Signature, Unseen
@@ -85,20 +85,7 @@ class FunctionFlavour:
         (folder / MODEL_PATH).write_bytes(data)
         files = _copied(_places(model), folder)
         versions = tabular.versions_of("tilth", "cloudpickle", "numpy", "pandas") | pickling.packages_in(data)
-        write_companions(
-            folder,
-            model_path=MODEL_PATH,
-            loader_module="tilth.flavours.pyfunc",
-            flavour="tilth",
-            flavour_detail={"data": MODEL_PATH, "code": None},
-            requirements=tabular.requirements_of(versions),
-            signature=signature,
-            several_classes=0,
-            method=None,
-            example=example,
-            by_name=True,
-        )
-        return ModelDocument(
+        document = ModelDocument(
             flavour=self.name,
             signature=signature,
             method=method,
@@ -107,6 +94,8 @@ class FunctionFlavour:
             frameworks=versions,
             detail={"style": call.style, "kinds": list(frames.kinds_of(example)), "artifacts": files},
         )
+        write_companions(folder, document, example, Section("tilth", {"data": MODEL_PATH}, "tilth.flavours.pyfunc"))
+        return document
 
     def load(self, folder: Path, document: ModelDocument) -> Predictor | ArrayPredictor:
         function = pickling.loaded(folder / document.model_path)

@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from numpy.typing import NDArray
 
-from tilth.flavours.mlflow_folder import write_tensor_companions
+from tilth.flavours.mlflow_folder import Section, write_tensor_companions
 from tilth.flavours.optional import imported, is_of
 from tilth.flavours.port import ArrayPredictor, Arrays, EngineUnusable, Predictor, Rows, UnusableExample
-from tilth.flavours.tabular import requirements_of, versions_of
+from tilth.flavours.tabular import versions_of
 from tilth.flavours.tensors import (
     Run,
     arrays_of,
@@ -23,8 +22,9 @@ from tilth.flavours.tensors import (
     predictor_over,
     refuse_vocabularies,
     tensors_of,
+    unnamed,
 )
-from tilth.wire.models import DOCUMENT_NAME, ModelDocument, PredictMethod
+from tilth.wire.models import ModelDocument, PredictMethod
 from tilth.wire.signature import Signature, Unseen
 
 DATA = "data"
@@ -74,13 +74,17 @@ class KerasFlavour:
                 "layers are not read back; log a Python function around such a model."
             ) from unusable
         inputs = cast_to(arrays_of(example, _keras_names(model)), _keras_types(model))
-        detail = {
-            "data": DATA,
-            "model_type": "keras",
-            "save_format": "tf",
-            "keras_version": str(imported("keras", "keras").__version__),
-        }
-        return _document(self.name, folder, KERAS_PATH, signature, method, DATA, detail, inputs, _keras_run(model)(inputs), {})
+        outputs = _keras_run(model)(inputs)
+        if len(inputs) == len(outputs) == 1:
+            inputs, outputs = unnamed(inputs), unnamed(outputs)
+        document = ModelDocument(
+            flavour=self.name, signature=signature, method=method, model_path=KERAS_PATH, frameworks=_versions()
+        )
+        version = str(imported("keras", "keras").__version__)
+        content = {"data": DATA, "model_type": "keras", "save_format": "tf", "keras_version": version}
+        tensors = tensors_of(inputs), tensors_of(outputs)
+        write_tensor_companions(folder, document, inputs, Section("tensorflow", content), tensors=tensors, data=DATA)
+        return document
 
     def load(self, folder: Path, document: ModelDocument) -> Predictor | ArrayPredictor:
         model = read_keras(folder / document.model_path)
@@ -122,13 +126,23 @@ class TensorflowFlavour:
             model, str(folder / PROGRAM_PATH), signatures={SERVING: run.asked}
         )
         inputs = cast_to(arrays_of(example, list(run.types)), run.types)
-        detail = {
+        document = ModelDocument(
+            flavour=self.name,
+            signature=signature,
+            method=method,
+            model_path=PROGRAM_PATH,
+            frameworks=_versions(),
+            detail={"key": SERVING},
+        )
+        content = {
             "saved_model_dir": PROGRAM_PATH,
             "model_type": "tf1-estimator",
             "meta_graph_tags": ["serve"],
             "signature_def_key": SERVING,
         }
-        return _document(self.name, folder, PROGRAM_PATH, signature, method, None, detail, inputs, run(inputs), {"key": SERVING})
+        tensors = tensors_of(inputs), tensors_of(run(inputs))
+        write_tensor_companions(folder, document, inputs, Section("tensorflow", content), tensors=tensors)
+        return document
 
     def load(self, folder: Path, document: ModelDocument) -> Predictor | ArrayPredictor:
         model = read_program(folder / document.model_path)
@@ -221,35 +235,5 @@ class _ProgramRun:
         return {str(name): tensor.numpy() for name, tensor in answer.items()}
 
 
-def _document(
-    flavour: str,
-    folder: Path,
-    path: str,
-    signature: Signature,
-    method: PredictMethod,
-    data: str | None,
-    detail: dict[str, Any],
-    inputs: dict[str, NDArray[Any]],
-    outputs: Arrays,
-    kept: dict[str, Any],
-) -> ModelDocument:
-    versions = versions_of("tensorflow-cpu", "tensorflow", "keras", "numpy")
-    document = ModelDocument(
-        flavour=flavour, signature=signature, method=method, model_path=path, frameworks=versions, detail=kept
-    )
-    # MLflow gives a Keras model of one input an array without a name.
-    one = data is not None and len(inputs) == len(outputs) == 1
-    if one:
-        inputs, outputs = {"": next(iter(inputs.values()))}, {"": next(iter(outputs.values()))}
-    write_tensor_companions(
-        folder,
-        data=data,
-        loader_module="mlflow.tensorflow",
-        flavour="tensorflow",
-        flavour_detail={**detail, "code": None},
-        requirements=requirements_of(versions),
-        tensors=(tensors_of(inputs), tensors_of(outputs)),
-        example=inputs,
-    )
-    (folder / DOCUMENT_NAME).write_bytes(msgspec.json.format(msgspec.json.encode(document)))
-    return document
+def _versions() -> dict[str, str]:
+    return versions_of("tensorflow-cpu", "tensorflow", "keras", "numpy")

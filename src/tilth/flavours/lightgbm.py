@@ -10,9 +10,8 @@ import numpy as np
 
 from tilth.flavours import boosters, frames, tabular
 from tilth.flavours.estimators import innermost
-from tilth.flavours.mlflow_folder import write_companions
-from tilth.flavours.optional import imported, is_of
-from tilth.flavours.port import CannotExplain, EngineUnusable, Rows
+from tilth.flavours.optional import imported
+from tilth.flavours.port import CannotExplain, EngineUnusable
 from tilth.wire.models import Link, ModelDocument, PredictMethod
 from tilth.wire.signature import Signature, Unseen
 
@@ -31,13 +30,10 @@ _LINKS: dict[str, Link] = {
 }
 
 
-class LightgbmFlavour:
+class LightgbmFlavour(boosters.Booster):
     """Served by LightGBM's booster on plain numbers: categories as the codes that training saw. No scikit-learn, no DataFrame."""
 
     name = "lightgbm"
-
-    def knows(self, model: object) -> bool:
-        return is_of(innermost(model), "lightgbm")
 
     def default_method(self, model: Any) -> PredictMethod:
         return "predict_proba" if len(_classes(innermost(model))) else "predict"
@@ -66,32 +62,11 @@ class LightgbmFlavour:
             unseen=unseen,
         )
 
-    def encode(self, example: Any, signature: Signature) -> Rows:
-        return frames.encode(example, signature)
-
     def save(self, model: Any, folder: Path, *, signature: Signature, example: Any, method: PredictMethod) -> ModelDocument:
         model = innermost(model)
         booster = booster_of(model)
         booster.save_model(folder / MODEL_PATH)
         versions = tabular.versions_of("lightgbm", "numpy", "pandas")
-        write_companions(
-            folder,
-            model_path=MODEL_PATH,
-            loader_module=tabular.loader_of(signature, "mlflow.lightgbm"),
-            flavour="lightgbm",
-            flavour_detail={
-                "data": MODEL_PATH,
-                "model_class": "lightgbm.basic.Booster",
-                "lgb_version": versions["lightgbm"],
-                "code": None,
-            },
-            requirements=tabular.requirements_of(versions),
-            signature=signature,
-            several_classes=0,
-            method=None,
-            example=example,
-            by_name=frames.is_frame(example),
-        )
         document = ModelDocument(
             flavour=self.name,
             signature=signature,
@@ -104,8 +79,8 @@ class LightgbmFlavour:
         expected = tabular.second_of_two(np.asarray(ask(example)))
         if booster is model and method == "predict" and document.classes:
             expected = tabular.chosen(expected, np.arange(len(document.classes)))
-        tabular.check_same(expected, self.load(folder, document), self.encode(example, signature), "booster")
-        return document
+        content = {"model_class": "lightgbm.basic.Booster", "lgb_version": versions["lightgbm"]}
+        return self.described(folder, document, example, content, expected)
 
     def load(self, folder: Path, document: ModelDocument) -> tabular.TableRun:
         lightgbm = imported("lightgbm", PACKAGE)

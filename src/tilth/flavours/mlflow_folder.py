@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from numpy.typing import NDArray
 
 from tilth.core import clock, ids
 from tilth.flavours.frames import is_frame
-from tilth.wire.models import PredictMethod
-from tilth.wire.signature import Signature, Tensor
+from tilth.flavours.port import Arrays
+from tilth.wire.models import ModelDocument, PredictMethod
+from tilth.wire.signature import Tensor
 
 MLMODEL_NAME = "MLmodel"
 EXAMPLE_ROWS = 5
@@ -23,77 +25,75 @@ EXAMPLE_NAME = "input_example.json"
 SERVING_EXAMPLE_NAME = "serving_input_example.json"
 
 
-def write_companions(
-    folder: Path,
-    *,
-    model_path: str,
-    loader_module: str,
-    flavour: str,
-    flavour_detail: Mapping[str, Any],
-    requirements: list[str],
-    signature: Signature,
-    several_classes: int,
-    method: PredictMethod | None,
-    example: Any,
-    by_name: bool,
-) -> None:
-    """`MLmodel`, the environment files and the input example.
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The framework's own part of `MLmodel`. loader_module: empty for MLflow's own of that name."""
 
-    flavour_detail: what stands under the framework's own flavour. by_name: whether the model takes named columns or an array.
-    several_classes: columns that predict_proba gives, 0 for other methods. Only the first EXAMPLE_ROWS rows of example are kept.
-    method: None where MLflow's loader knows no methods; it is then given the file itself.
+    name: str
+    content: Mapping[str, Any]
+    loader_module: str = ""
+
+
+def write_companions(
+    folder: Path, document: ModelDocument, example: Any, section: Section, *, predict_fn: PredictMethod | None = None
+) -> None:
+    """`MLmodel`, the environment files for the frameworks of `document`, and the first EXAMPLE_ROWS rows of the example.
+
+    example: a DataFrame where the model takes named columns, else an array. predict_fn: None where MLflow's loader knows no methods; it
+    is then given the model's file itself.
     """
-    loading = {"loader_module": loader_module}
-    loading |= {"data": model_path} if method is None else {"model_path": model_path, "predict_fn": method}
-    info = _write_example(folder, example, by_name)
-    inputs, outputs = _inputs_and_outputs(signature, several_classes, by_name)
-    _write_documents(folder, loading, flavour, flavour_detail, requirements, (inputs, outputs), info)
+    path, signature = document.model_path, document.signature
+    loading = {"data": path} if predict_fn is None else {"model_path": path, "predict_fn": predict_fn}
+    inputs: list[dict[str, Any]] = [_tensor(len(signature.inputs))]
+    if is_frame(example):
+        inputs = [{"type": column.type, "name": column.name, "required": True} for column in signature.inputs]
+    several = len(signature.outputs) if len(signature.outputs) > 1 else None
+    outputs = [_tensor(len(document.classes) if predict_fn == "predict_proba" else several)]
+    _write_documents(folder, document, section, loading, (inputs, outputs), _write_example(folder, example))
 
 
 def write_tensor_companions(
     folder: Path,
+    document: ModelDocument,
+    example: Arrays,
+    section: Section,
     *,
-    data: str | None,
-    loader_module: str,
-    flavour: str,
-    flavour_detail: Mapping[str, Any],
-    requirements: list[str],
     tensors: tuple[Sequence[Tensor], Sequence[Tensor]],
-    example: Mapping[str, NDArray[Any]],
+    data: str = "",
 ) -> None:
     """The same for a model of tensors.
 
-    data: the file or folder that MLflow's loader is given, None for the whole folder. tensors: inputs and outputs as the framework
-    itself takes them; one without a name is the only one. example: its arrays by those names.
+    tensors: inputs and outputs as the framework itself takes them; one without a name is the only one. example: its arrays by those
+    names. data: the file or folder that MLflow's loader is given, empty for the whole folder.
     """
-    loading = {"loader_module": loader_module} | ({} if data is None else {"data": data})
+    inputs, outputs = ([_named_tensor(tensor) for tensor in side] for side in tensors)
     info = _write_arrays(folder, {name: array[:EXAMPLE_ROWS] for name, array in example.items()})
-    sides = tuple([_named_tensor(tensor) for tensor in side] for side in tensors)
-    _write_documents(folder, loading, flavour, flavour_detail, requirements, (sides[0], sides[1]), info)
+    _write_documents(folder, document, section, {"data": data} if data else {}, (inputs, outputs), info)
 
 
 def _write_documents(
     folder: Path,
+    document: ModelDocument,
+    section: Section,
     loading: Mapping[str, str],
-    flavour: str,
-    flavour_detail: Mapping[str, Any],
-    requirements: list[str],
     signature: tuple[list[dict[str, Any]], list[dict[str, Any]]],
     example_info: Mapping[str, Any],
 ) -> None:
     python = platform.python_version()
+    requirements = [f"{name}=={version}" for name, version in document.frameworks.items()]
     env = {"conda": "conda.yaml", "virtualenv": "python_env.yaml"}
-    document = {
+    loader = section.loader_module or f"mlflow.{section.name}"
+    mlmodel = {
         "flavors": {
-            "python_function": {"env": env, "python_version": python, **loading},
-            flavour: dict(flavour_detail),
+            "python_function": {"env": env, "python_version": python, "loader_module": loader, **loading},
+            section.name: {**section.content, "code": None},
         },
         "model_uuid": ids.new_id(),
         "saved_input_example_info": dict(example_info),
         "signature": {"inputs": _json(signature[0]), "outputs": _json(signature[1]), "params": None},
         "utc_time_created": clock.iso(clock.now()).replace("T", " ").rstrip("Z"),
     }
-    _write_yaml(folder / MLMODEL_NAME, document)
+    _write_yaml(folder / MLMODEL_NAME, mlmodel)
     (folder / "requirements.txt").write_text("".join(f"{line}\n" for line in requirements))
     _write_yaml(
         folder / "python_env.yaml",
@@ -101,17 +101,6 @@ def _write_documents(
     )
     packages: list[Any] = [f"python={python}", "pip", {"pip": requirements}]
     _write_yaml(folder / "conda.yaml", {"name": "mlflow-env", "channels": ["conda-forge"], "dependencies": packages})
-
-
-def _inputs_and_outputs(
-    signature: Signature, several_classes: int, by_name: bool
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    inputs: list[dict[str, Any]]
-    if by_name:
-        inputs = [{"type": column.type, "name": column.name, "required": True} for column in signature.inputs]
-    else:
-        inputs = [_tensor(len(signature.inputs))]
-    return inputs, [_tensor(several_classes or (len(signature.outputs) if len(signature.outputs) > 1 else None))]
 
 
 def _named_tensor(tensor: Tensor) -> dict[str, Any]:
@@ -123,17 +112,16 @@ def _tensor(columns: int | None) -> dict[str, Any]:
     return {"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1] if columns is None else [-1, columns]}}
 
 
-def _write_example(folder: Path, example: Any, by_name: bool) -> dict[str, Any]:
+def _write_example(folder: Path, example: Any) -> dict[str, Any]:
     info = {"artifact_path": EXAMPLE_NAME, "serving_input_path": SERVING_EXAMPLE_NAME}
-    if by_name:
+    if is_frame(example):
         first = example.head(EXAMPLE_ROWS)
         rows = [[_plain(value) for value in row] for row in first.itertuples(index=False, name=None)]
         saved: Any = {"columns": list(first.columns), "data": rows}
         serving: Any = {"dataframe_split": saved}
         info |= {"type": "dataframe", "pandas_orient": "split"}
     else:
-        values = example.to_numpy() if is_frame(example) else np.asarray(example)
-        saved = [[_plain(value) for value in row] for row in values[:EXAMPLE_ROWS].tolist()]
+        saved = [[_plain(value) for value in row] for row in np.asarray(example)[:EXAMPLE_ROWS].tolist()]
         serving = {"inputs": saved}
         info |= {"type": "ndarray"}
     (folder / EXAMPLE_NAME).write_bytes(msgspec.json.encode(saved))

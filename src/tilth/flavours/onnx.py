@@ -13,10 +13,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tilth.flavours.mlflow_folder import write_tensor_companions
+from tilth.flavours.mlflow_folder import Section, write_tensor_companions
 from tilth.flavours.onnx_sessions import OnnxSession
 from tilth.flavours.port import ArrayPredictor, Arrays, Predictor, Rows, UnusableExample
-from tilth.flavours.tabular import requirements_of, versions_of
+from tilth.flavours.tabular import versions_of
 from tilth.flavours.tensors import (
     Run,
     arrays_of,
@@ -27,7 +27,7 @@ from tilth.flavours.tensors import (
     refuse_vocabularies,
     tensors_of,
 )
-from tilth.wire.models import DOCUMENT_NAME, ModelDocument, PredictMethod
+from tilth.wire.models import ModelDocument, PredictMethod
 from tilth.wire.signature import Column, Signature, Unseen
 
 MODEL_PATH = "model.onnx"
@@ -78,23 +78,14 @@ class OnnxFlavour:
         document = ModelDocument(
             flavour=self.name, signature=signature, method=method, model_path=MODEL_PATH, frameworks=versions
         )
-        write_tensor_companions(
-            folder,
-            data=MODEL_PATH,
-            loader_module="mlflow.onnx",
-            flavour="onnx",
-            flavour_detail={
-                "onnx_version": versions.get("onnx", ""),
-                "data": MODEL_PATH,
-                "providers": ["CPUExecutionProvider"],
-                "onnx_session_options": {"intra_op_num_threads": 1, "inter_op_num_threads": 1},
-                "code": None,
-            },
-            requirements=requirements_of(versions),
-            tensors=(tensors_of(inputs), tensors_of(session.run(inputs))),
-            example=inputs,
-        )
-        (folder / DOCUMENT_NAME).write_bytes(msgspec.json.format(msgspec.json.encode(document)))
+        content = {
+            "onnx_version": versions.get("onnx", ""),
+            "data": MODEL_PATH,
+            "providers": ["CPUExecutionProvider"],
+            "onnx_session_options": {"intra_op_num_threads": 1, "inter_op_num_threads": 1},
+        }
+        tensors = tensors_of(inputs), tensors_of(session.run(inputs))
+        write_tensor_companions(folder, document, inputs, Section("onnx", content), tensors=tensors, data=MODEL_PATH)
         return document
 
     def load(self, folder: Path, document: ModelDocument) -> Predictor | ArrayPredictor:

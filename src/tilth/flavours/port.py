@@ -119,7 +119,7 @@ class Flavour(Protocol):
         ...
 
     def save(self, model: Any, folder: Path, *, signature: Signature, example: Any, method: PredictMethod) -> ModelDocument:
-        """Writes an MLflow-compatible model directory including `tilth.json` into the empty `folder`, returns the document."""
+        """Writes the model into the empty `folder`, with what MLflow reads of it or without; returns what `tilth.json` will hold."""
         ...
 
     def load(self, folder: Path, document: ModelDocument) -> Predictor | ArrayPredictor:

@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 
 from tilth.flavours.explaining import with_explanation
-from tilth.flavours.frames import as_table, is_frame
-from tilth.flavours.mlflow_folder import MLMODEL_NAME, write_companions, write_tensor_companions
+from tilth.flavours.frames import as_table
+from tilth.flavours.mlflow_folder import MLMODEL_NAME, Section, write_companions, write_tensor_companions
 from tilth.flavours.parity import compare, make_rows
 from tilth.flavours.port import (
     ArrayPredictor,
@@ -25,7 +25,7 @@ from tilth.flavours.port import (
     Rows,
 )
 from tilth.flavours.registry import COMPILERS, compiler_named, flavour_for, flavour_named
-from tilth.flavours.tabular import requirements_of, versions_of
+from tilth.flavours.tabular import versions_of
 from tilth.wire.models import DOCUMENT_NAME, CompiledEngine, ModelDocument, Parity, PredictMethod
 from tilth.wire.signature import Unseen
 
@@ -104,34 +104,14 @@ def save_model(
 
 def _describe_for_mlflow(flavour: Flavour, folder: Path, document: ModelDocument, example: Any) -> None:
     """For a flavour of somebody's own that writes only its model: MLflow loads it through ours."""
-    signature, loader = document.signature, "tilth.flavours.pyfunc"
-    detail = {"data": document.model_path, "code": None}
-    requirements = requirements_of(versions_of("tilth", "numpy") | document.frameworks)
-    if signature.tensors:
-        write_tensor_companions(
-            folder,
-            data=document.model_path,
-            loader_module=loader,
-            flavour="tilth",
-            flavour_detail=detail,
-            requirements=requirements,
-            tensors=(signature.tensors, signature.output_tensors),
-            example=_arrays(flavour.encode(example, signature)),
-        )
+    section = Section("tilth", {"data": document.model_path}, "tilth.flavours.pyfunc")
+    described = msgspec.structs.replace(document, frameworks=versions_of("tilth", "numpy") | document.frameworks)
+    signature = document.signature
+    if not signature.tensors:
+        write_companions(folder, described, example, section)
         return
-    write_companions(
-        folder,
-        model_path=document.model_path,
-        loader_module=loader,
-        flavour="tilth",
-        flavour_detail=detail,
-        requirements=requirements,
-        signature=signature,
-        several_classes=0,
-        method=None,
-        example=example,
-        by_name=is_frame(example),
-    )
+    arrays, tensors = _arrays(flavour.encode(example, signature)), (signature.tensors, signature.output_tensors)
+    write_tensor_companions(folder, described, arrays, section, tensors=tensors, data=document.model_path)
 
 
 def load_predictor(folder: Path, document: ModelDocument) -> Predictor | ArrayPredictor:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tilth.flavours import frames, pickling, tabular
-from tilth.flavours.mlflow_folder import write_companions
+from tilth.flavours.mlflow_folder import Section, write_companions
 from tilth.flavours.optional import is_of
 from tilth.flavours.port import Predictor, Rows, UnusableExample
 from tilth.wire.models import ModelDocument, PredictMethod
@@ -60,25 +60,7 @@ class SklearnFlavour:
         classes = tabular.classes_of(model, method)
         versions = tabular.versions_of("scikit-learn", "numpy", "scipy", "cloudpickle", "pandas")
         (folder / MODEL_PATH).write_bytes(pickling.dumped(model))
-        write_companions(
-            folder,
-            model_path=MODEL_PATH,
-            loader_module="mlflow.sklearn",
-            flavour="sklearn",
-            flavour_detail={
-                "pickled_model": MODEL_PATH,
-                "serialization_format": "cloudpickle",
-                "sklearn_version": versions["scikit-learn"],
-                "code": None,
-            },
-            requirements=tabular.requirements_of(versions),
-            signature=signature,
-            several_classes=len(classes) if method == "predict_proba" else 0,
-            method=method,
-            example=example,
-            by_name=container == "dataframe",
-        )
-        return ModelDocument(
+        document = ModelDocument(
             flavour=self.name,
             signature=signature,
             method=method,
@@ -87,6 +69,14 @@ class SklearnFlavour:
             frameworks=versions,
             detail={"container": container, "kinds": list(kinds)},
         )
+        content = {
+            "pickled_model": MODEL_PATH,
+            "serialization_format": "cloudpickle",
+            "sklearn_version": versions["scikit-learn"],
+        }
+        shown = example if container == "dataframe" else np.asarray(example)
+        write_companions(folder, document, shown, Section("sklearn", content), predict_fn=method)
+        return document
 
     def load(self, folder: Path, document: ModelDocument) -> Predictor:
         model = pickling.loaded(folder / document.model_path)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tilth.flavours import frames, pickling, tabular
-from tilth.flavours.mlflow_folder import write_companions
+from tilth.flavours.mlflow_folder import Section, write_companions
 from tilth.flavours.optional import imported, is_of
 from tilth.flavours.port import Rows, UnusableExample
 from tilth.wire.models import ModelDocument, PredictMethod
@@ -61,19 +61,6 @@ class StatsmodelsFlavour:
         kinds = frames.kinds_of(needed)
         (folder / MODEL_PATH).write_bytes(_without_data(model, needed))
         versions = tabular.versions_of("statsmodels", "patsy", "formulaic", "numpy", "scipy", "pandas", "cloudpickle")
-        write_companions(
-            folder,
-            model_path=MODEL_PATH,
-            loader_module="mlflow.statsmodels",
-            flavour="statsmodels",
-            flavour_detail={"data": MODEL_PATH, "statsmodels_version": versions["statsmodels"], "code": None},
-            requirements=tabular.requirements_of(versions),
-            signature=signature,
-            several_classes=0,
-            method=None,
-            example=needed,
-            by_name=frames.is_frame(needed),
-        )
         document = ModelDocument(
             flavour=self.name,
             signature=signature,
@@ -83,6 +70,8 @@ class StatsmodelsFlavour:
             frameworks=versions,
             detail={"kinds": list(kinds)},
         )
+        content = {"data": MODEL_PATH, "statsmodels_version": versions["statsmodels"]}
+        write_companions(folder, document, needed, Section("statsmodels", content))
         expected = _asking(model, method)(needed)
         tabular.check_same(expected, self.load(folder, document), self.encode(needed, signature), "model")
         return document

@@ -143,11 +143,6 @@ def check_same(expected: Any, saved: TableRun, rows: Rows, what: str) -> None:
         )
 
 
-def loader_of(signature: Signature, framework: str) -> str:
-    """What loads the folder for MLflow: the framework's own loader, but ours where MLflow's text must become the codes of training."""
-    return "tilth.flavours.pyfunc" if any(column.categories is not None for column in signature.inputs) else framework
-
-
 def versions_of(*packages: str) -> dict[str, str]:
     """Versions of those that are installed."""
     return {name: version for name in packages if (version := _version(name)) is not None}
@@ -158,10 +153,6 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
-
-
-def requirements_of(versions: Mapping[str, str]) -> list[str]:
-    return [f"{name}=={version}" for name, version in versions.items()]
 
 
 def classes_of(model: Any, method: PredictMethod) -> Sequence[Any]:

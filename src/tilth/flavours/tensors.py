@@ -77,6 +77,11 @@ def tensors_of(arrays: Arrays) -> tuple[Tensor, ...]:
     return tuple(Tensor(name, _type(name, array), (-1, *array.shape[1:])) for name, array in arrays.items())
 
 
+def unnamed(arrays: Arrays) -> dict[str, NDArray[Any]]:
+    """As MLflow has it: the only array of a model has no name there."""
+    return {"": next(iter(arrays.values()))} if len(arrays) == 1 else dict(arrays)
+
+
 def describe(example: Any, inputs: Arrays, outputs: Arrays) -> Signature:
     """Columns where the model is tabular, else tensors. inputs, outputs: in the framework's types, at least one row each.
 

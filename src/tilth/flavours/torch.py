@@ -11,14 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tilth.flavours.mlflow_folder import write_tensor_companions
+from tilth.flavours.mlflow_folder import Section, write_tensor_companions
 from tilth.flavours.optional import imported, is_of
 from tilth.flavours.port import ArrayPredictor, Arrays, EngineUnusable, Predictor, Rows, UnusableExample
-from tilth.flavours.tabular import requirements_of, versions_of
+from tilth.flavours.tabular import versions_of
 from tilth.flavours.tensors import (
     arrays_of,
     cast_to,
@@ -27,8 +26,9 @@ from tilth.flavours.tensors import (
     predictor_over,
     refuse_vocabularies,
     tensors_of,
+    unnamed,
 )
-from tilth.wire.models import DOCUMENT_NAME, ModelDocument, PredictMethod
+from tilth.wire.models import ModelDocument, PredictMethod
 from tilth.wire.signature import Signature, Unseen
 
 DATA = "data"
@@ -81,19 +81,11 @@ class TorchFlavour:
             detail={"inputs": {name: array.dtype.name for name, array in inputs.items()}},
         )
         outputs = _TorchRun(model, list(inputs))(inputs)
-        one = len(inputs) == 1
-        write_tensor_companions(
-            folder,
-            data=DATA,
-            loader_module="mlflow.pytorch",
-            flavour="pytorch",
-            flavour_detail={"model_data": DATA, "pytorch_version": str(imported("torch", "torch").__version__), "code": None},
-            requirements=requirements_of(versions),
-            # MLflow gives a PyTorch model one array, which has no name there.
-            tensors=(tensors_of(_unnamed(inputs) if one else inputs), tensors_of(_unnamed(outputs) if one else outputs)),
-            example=_unnamed(inputs) if one else inputs,
-        )
-        (folder / DOCUMENT_NAME).write_bytes(msgspec.json.format(msgspec.json.encode(document)))
+        if len(inputs) == 1:
+            inputs, outputs = unnamed(inputs), unnamed(outputs)
+        content = {"model_data": DATA, "pytorch_version": str(imported("torch", "torch").__version__)}
+        tensors = tensors_of(inputs), tensors_of(outputs)
+        write_tensor_companions(folder, document, inputs, Section("pytorch", content), tensors=tensors, data=DATA)
         return document
 
     def load(self, folder: Path, document: ModelDocument) -> Predictor | ArrayPredictor:
@@ -251,10 +243,6 @@ def _named(answer: Any) -> dict[str, Any]:
             f"the model gives a {type(answer).__name__}; a tensor, or several by name or in a tuple, can be served."
         )
     return entries
-
-
-def _unnamed(arrays: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
-    return {"": next(iter(arrays.values()))} if len(arrays) == 1 else arrays
 
 
 def _short(what: str, error: Exception) -> str:
