@@ -16,10 +16,11 @@ import pytest
 
 from tilth.plane.batching import Core
 from tilth.plane.follower import Follower
+from tilth.plane.last_good import LastGood
 from tilth.plane.loading import Loader
 from tilth.plane.prediction_log import PredictionLog
 from tilth.plane.residence import Residence
-from tilth.wire.plane import PREDICTIONS_FOLDER, STATE_PATH, PlaneRoute
+from tilth.wire.plane import PREDICTIONS_FOLDER, SERVED_FOLDER, STATE_PATH, PlaneRoute
 
 ONE = {"instances": [[1, 2]]}
 
@@ -191,6 +192,43 @@ def test_damaged_bytes_are_refused_and_the_old_version_serves_on_until_they_are_
     worker.wait_for_generation(2)
     assert result(client.predict(ONE)) == 103.0
     client.close()
+
+
+def test_after_a_restart_what_served_last_serves_on_while_the_newest_generation_is_refused(home: Any, models: Any) -> None:
+    for model in models:
+        home.cache(model)
+    home.publish(home.deployment(1, models[0].version(1)))
+    worker = home.start()
+    worker.wait_for_generation(1)
+    home.publish(home.deployment(2, msgspec.structs.replace(models[1].version(2), manifest_digest="0" * 64)))
+    worker.wait_for_refusal(2)
+    worker.kill()
+    again = home.start()
+    again.wait_for_generation(1)
+    (status,) = again.status().deployments
+    assert (status.failed_generation, "does not have the digest" in status.error) == (2, True)
+    client = again.client()
+    assert result(client.predict(ONE)) == 3.0
+    home.publish(home.deployment(3, models[1].version(2)))
+    again.wait_for_generation(3)
+    assert result(client.predict(ONE)) == 103.0
+    client.close()
+
+
+def test_what_served_last_is_known_until_the_deployment_is_gone(home: Any, models: Any) -> None:
+    known = LastGood(home.path)
+    first, second = (home.deployment(number, models[0].version(1)) for number in (1, 2))
+    assert known.before(second) is None
+    known.note(first)
+    assert (known.before(second), known.before(first)) == (first, None)
+    known.prune({first.id})
+    assert known.before(second) == first
+    known.prune(set())
+    assert known.before(second) is None
+    known.note(first)
+    for place in (home.path / SERVED_FOLDER).iterdir():
+        place.write_bytes(b"{")
+    assert known.before(second) is None
 
 
 def test_a_damaged_cache_is_not_served(home: Any, models: Any) -> None:

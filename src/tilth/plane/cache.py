@@ -52,7 +52,11 @@ class ModelCache:
     def prune(self, wanted: Collection[str], now: clock.Millis) -> None:
         """Removes folders that are not wanted (by manifest digest) and were last used over an hour ago, and what crashes left."""
         for place in self._folder.iterdir():
-            if place.name in wanted or now - place.stat().st_mtime * 1000 < UNUSED_FOR:
+            try:
+                idle_since = place.stat().st_mtime * 1000
+            except FileNotFoundError:  # another worker of this machine was quicker
+                continue
+            if place.name in wanted or now - idle_since < UNUSED_FOR:
                 continue
             if place.name.startswith(".fetch-"):
                 shutil.rmtree(place, ignore_errors=True)

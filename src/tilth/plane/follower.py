@@ -12,12 +12,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
 
 from tilth.core import clock
 from tilth.plane.batching import Core
 from tilth.plane.conditions import condition_of
+from tilth.plane.last_good import LastGood
 from tilth.plane.latency import Tally
 from tilth.plane.loading import Loader, VersionRefused
 from tilth.plane.serving import ServedDeployment
@@ -25,6 +27,8 @@ from tilth.plane.state import serving_state
 from tilth.wire.plane import STATE_PATH, PlaneDeployment, PlaneState, VersionStatus
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 POLL_S = 0.2
 LOADING_AT_ONCE = 3
@@ -54,6 +58,7 @@ class Follower:
         self._path = home / STATE_PATH
         self._core = core
         self._loader = loader
+        self._last_good = LastGood(home)
         self._changed = changed
         self._threads = ThreadPoolExecutor(LOADING_AT_ONCE, thread_name_prefix="model-loading")
         self._loading: dict[str, asyncio.Task[None]] = {}
@@ -145,8 +150,11 @@ class Follower:
     async def _prune_now_and_then(self, wanted: PlaneState) -> None:
         if clock.monotonic() > self._next_prune and not self._loading:
             self._next_prune = clock.monotonic() + PRUNE_EVERY_S
-            digests = {version.manifest_digest for deployment in wanted.deployments for version in deployment.versions}
-            await asyncio.get_running_loop().run_in_executor(self._threads, self._loader.prune, digests)
+            # What still serves is needed again after a restart.
+            specs = [*wanted.deployments, *(served.spec for served in self._served.values())]
+            digests = {version.manifest_digest for spec in specs for version in spec.versions}
+            await self._aside(self._loader.prune, digests)
+            await self._aside(self._last_good.prune, {deployment.id for deployment in wanted.deployments})
 
     def _is_pending(self, wanted: PlaneDeployment) -> bool:
         served = self._served.get(wanted.id)
@@ -161,19 +169,42 @@ class Follower:
         return refusal if refusal is not None and refusal.generation == wanted.generation else None
 
     async def _load(self, deployment: PlaneDeployment, control_url: str) -> None:
-        loop = asyncio.get_running_loop()
+        tally = self.tallies[deployment.id]
         try:
-            served = await loop.run_in_executor(
-                self._threads, self._loader.load, deployment, control_url, self.tallies[deployment.id]
-            )
+            served = await self._aside(self._loader.load, deployment, control_url, tally)
+            await self._aside(self._note_served, deployment)
         except Exception as error:  # noqa: BLE001 a refusal with its reason, or a fault of ours that must not end the following
             self._refused(deployment, error)
+            if deployment.id not in self._served:
+                await self._go_on_as_before(deployment, control_url, tally)
         else:
             if (newer := self._served.get(deployment.id)) is None or newer.spec.generation <= deployment.generation:
                 self._served[deployment.id] = served
             self.refusals.pop(deployment.id, None)
             logger.info("deployment %s/%s serves generation %d", deployment.project, deployment.name, deployment.generation)
         self._publish()
+
+    async def _go_on_as_before(self, refused: PlaneDeployment, control_url: str, tally: Tally) -> None:
+        """After a restart nothing serves yet that could serve on."""
+        earlier = await self._aside(self._last_good.before, refused)
+        if earlier is None:
+            return
+        try:
+            served = await self._aside(self._loader.load, earlier, control_url, tally)
+        except Exception as error:  # noqa: BLE001 as above; what counts is told of the newer one
+            logger.error("generation %d of %s/%s is refused, too: %s", earlier.generation, earlier.project, earlier.name, error)
+            return
+        self._served.setdefault(refused.id, served)
+        logger.info("deployment %s/%s serves generation %d, as before", earlier.project, earlier.name, earlier.generation)
+
+    def _note_served(self, deployment: PlaneDeployment) -> None:
+        try:
+            self._last_good.note(deployment)
+        except OSError as error:
+            logger.error("that generation %d of %s serves cannot be noted: %s", deployment.generation, deployment.name, error)
+
+    async def _aside(self, call: Callable[..., T], *args: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call, *args)
 
     def _refused(self, deployment: PlaneDeployment, error: Exception) -> None:
         before = self._refusal_of(deployment)

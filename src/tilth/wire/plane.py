@@ -15,8 +15,11 @@ STATUS_FOLDER = "plane/status"
 CACHE_FOLDER = "plane/cache"
 TOKEN_PATH = "plane/token"
 PREDICTIONS_FOLDER = "predictions"
+REFUSED_FOLDER = "predictions/refused"
+"""Segments that could not be shipped."""
 ENVIRONMENTS_FOLDER = "plane/environments"
 HUNG_FOLDER = "plane/hung"
+SERVED_FOLDER = "plane/served"
 LEASE_MS = 10_000
 """A worker whose status is older than this does not count: neither as live nor as one that must acknowledge."""
 
@@ -136,6 +139,7 @@ class PlaneState(msgspec.Struct, frozen=True):
 class VersionStatus(msgspec.Struct, frozen=True):
     """error: why it failed, or what last went wrong with a process of it. lane: where it predicts: `inline` with the event loop, in a
     `thread` or in `process`es; restarts: how often one of those ended unasked. memory_bytes: of the processes, or as measured at loading.
+    remark: why it runs otherwise than its deployment says.
     """
 
     key: str
@@ -146,6 +150,7 @@ class VersionStatus(msgspec.Struct, frozen=True):
     processes: int = 0
     restarts: int = 0
     memory_bytes: int = 0
+    remark: str = ""
 
 
 class VersionTally(msgspec.Struct, frozen=True):
@@ -172,7 +177,7 @@ class DeploymentStatus(msgspec.Struct, frozen=True):
 
     acknowledged: the generation it serves (0: none yet). failed_generation and error: the newest one it refused.
     latency_buckets: counts since the worker's start per bucket of LATENCY_BOUNDS_US; window_buckets: the same over the last 60 s.
-    tallies: of each version that answered anything.
+    errors, refused and tallies (of each version that answered anything): as VersionTally has them.
     """
 
     id: str
@@ -188,6 +193,7 @@ class DeploymentStatus(msgspec.Struct, frozen=True):
     window_s: float = 60.0
     log_failures: int = 0
     tallies: tuple[VersionTally, ...] = ()
+    refused: int = 0
 
 
 class WorkerStatus(msgspec.Struct, frozen=True):
