@@ -121,9 +121,15 @@ def test_a_silent_server_is_broken_with_a_next_step(tmp_path: Path) -> None:
 
 def test_a_version_that_hangs_is_found(tmp_path: Path) -> None:
     moment = now()
-    versions = (VersionStatus("shape/1", "stuck", error="a prediction does not end"), VersionStatus("shape/2", "ready"))
+    versions = (
+        VersionStatus("shape/1", "stuck", error="a prediction does not end"),
+        VersionStatus("shape/2", "ready", remark="hung"),
+    )
     status = WorkerStatus("w0", 7, 0, moment, 1, (DeploymentStatus("d", 1, versions=versions),))
     (tmp_path / STATUS_FOLDER).mkdir(parents=True)
     (tmp_path / STATUS_FOLDER / "w0.json").write_bytes(msgspec.json.encode(status))
     found = [finding for finding in check_model_servers(tmp_path, NOBODY, moment) if finding.what == "model"]
-    assert [finding.found for finding in found] == ["w0 cannot answer for shape/1, which is stuck: a prediction does not end"]
+    assert [finding.found for finding in found] == [
+        "w0 cannot answer for shape/1, which is stuck: a prediction does not end",
+        "shape/2 hung in w0",
+    ]

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
+from tests.plane.unruly_models import HANG, Named, Unruly
 
 from tilth.plane.asgi import Application
 from tilth.plane.hosted import folder_application, home_application
+from tilth.plane.hung import HungMarks
 from tilth.plane.standalone import Standing
-from tilth.wire.plane import PREDICTIONS_FOLDER
+from tilth.plane.watchdog import EXIT_CODE
+from tilth.wire.plane import PREDICTIONS_FOLDER, STATUS_FOLDER, PlaneRuntime, WorkerStatus
 from tilth.wire.shipping import FLUSH_PATH
 
 ROWS = {"instances": [[1, 2]]}
@@ -92,3 +99,68 @@ def test_what_somebody_waits_for_is_handed_on_at_once(models: Any, home: Any) ->
 
     _, closed = asyncio.run(during(application, ask))
     assert len(closed) == 1
+
+
+HOST = """
+import asyncio, sys
+from pathlib import Path
+import httpx
+from tilth.plane.hosted import home_application
+
+async def main(home, trouble):
+    application = home_application(Path(home), "hosted")
+    told, ready = asyncio.Queue(), asyncio.Event()
+    async def send(message):
+        ready.set()
+    await told.put({"type": "lifespan.startup"})
+    life = asyncio.create_task(application({"type": "lifespan"}, told.get, send))
+    await ready.wait()
+    if trouble == "deaf":
+        next(task for task in asyncio.all_tasks() if task.get_name() == "following").cancel()
+        await asyncio.sleep(60)
+    headers = {"authorization": "Bearer tilth_test_token"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://host", headers=headers) as client:
+        await client.post("/p/demo/deployments/sums/invocations", json={"instances": [[float(trouble), 0]]})
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+def how_it_ends(home: Any, trouble: str) -> int:
+    return subprocess.run([sys.executable, "-c", HOST, str(home.path), trouble], timeout=60, stderr=subprocess.DEVNULL).returncode
+
+
+def test_a_process_whose_replica_no_longer_follows_ends(models: Any, home: Any) -> None:
+    home.cache(models[0])
+    home.publish(home.deployment(1, models[0].version(1)))
+    assert how_it_ends(home, "deaf") == -signal.SIGTERM
+
+
+def test_a_process_whose_event_loop_hangs_ends_and_leaves_a_mark(home: Any, tmp_path: Path) -> None:
+    model = Named(tmp_path / "folder", "unruly", Unruly())
+    home.cache(model)
+    home.publish(model.deployed("sums", predict_timeout_s=0.5))
+    assert how_it_ends(home, str(HANG)) == EXIT_CODE
+    assert model.manifest.digest in HungMarks(home.path)
+
+
+def test_lazy_versions_of_a_hosted_replica_go_when_idle(models: Any, home: Any) -> None:
+    home.cache(models[0])
+    home.publish(home.deployment(1, models[0].version(1), runtime=PlaneRuntime(load="lazy", idle_unload_s=0.1)))
+
+    async def ask() -> str:
+        async with asyncio.timeout(20):
+            while (condition := conditions(home)) != ["unloaded"]:
+                await asyncio.sleep(0.05)
+        return condition[0]
+
+    assert asyncio.run(during(home_application(home.path, "lazy"), ask))[1] == "unloaded"
+
+
+def conditions(home: Any) -> list[str]:
+    """Of the versions of the replica called lazy."""
+    try:
+        status = msgspec.json.decode((home.path / STATUS_FOLDER / "lazy.json").read_bytes(), type=WorkerStatus)
+    except FileNotFoundError:
+        return []
+    return [version.condition for deployment in status.deployments for version in deployment.versions]

@@ -11,31 +11,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.plane.unruly_models import CRASH, HANG, LEAK, PID, RAISE, SLOW, Unruly, save
+from tests.plane.unruly_models import CRASH, HANG, LEAK, PID, RAISE, SLOW, Named, Unruly
 
 from tilth.core.hashing import Manifest
-from tilth.wire.plane import ModelFile, PlaneDeployment, PlaneRoute, PlaneRuntime, PlaneVersion, VersionStatus
+from tilth.wire.plane import PlaneDeployment, VersionStatus
 
 PATIENCE_S = 60.0
-
-
-class Named:
-    """A model's folder as `PlaneHome.cache` takes it, under a name of its own."""
-
-    def __init__(self, folder: Path, name: str, model: Any) -> None:
-        save(model, folder)
-        self.folder = folder
-        self.manifest = Manifest.of_folder(folder)
-        self.name = name
-
-    def version(self, number: int = 1) -> PlaneVersion:
-        files = tuple(ModelFile(entry.path, entry.digest, entry.size) for entry in self.manifest.files)
-        return PlaneVersion(self.name, number, f"m-{self.name}", self.manifest.digest, files)
-
-    def deployed(self, name: str, generation: int = 1, **runtime: Any) -> PlaneDeployment:
-        version = self.version()
-        routes = (PlaneRoute(version.key, 10_000),)
-        return PlaneDeployment(f"d-{name}", "p1", "demo", name, generation, (version,), routes, runtime=PlaneRuntime(**runtime))
 
 
 @pytest.fixture(scope="module")
@@ -145,22 +126,24 @@ def test_a_version_that_hangs_in_its_thread_is_refused_while_its_neighbours_and_
     assert served.value("quick", 4.0) == 4.0
 
 
-def test_a_hang_on_the_loop_ends_the_worker_and_the_next_one_lets_the_version_predict_beside_it(
+def test_a_hang_on_the_loop_ends_the_worker_and_the_next_one_runs_the_version_in_a_process(
     home: Any, serve: Any, made: Any
 ) -> None:
     deployments = (made["quick"].deployed("quick", predict_timeout_s=0.5), made["other"].deployed("other"))
     served = serve(*deployments)
     assert served.status("quick").lane == "inline"
-    with pytest.raises(OSError, match=r".*"):
-        served.ask("quick", HANG)
+    reply = served.ask("quick", HANG)
+    assert (reply.status, "ask again" in reply.json()["message"]) == (503, True)
     assert served.worker.process.wait(PATIENCE_S) == 75
     again = Served(home.start())
     end = time.monotonic() + PATIENCE_S
     while not (status := again.worker.status()) or status.pid != again.worker.process.pid or not again.acknowledged():
         assert time.monotonic() < end
         time.sleep(0.05)
-    assert (again.status("quick").lane, again.status("other").lane) == ("thread", "inline")
+    assert (again.status("quick").lane, again.status("other").lane) == ("process", "inline")
+    assert "hung on the event loop" in again.status("quick").remark
     assert again.ask("quick", HANG).status == 504
+    assert again.eventually("quick", 2.0) == 2.0
     assert again.value("other", 1.0) == 2.0
     again.client.close()
 

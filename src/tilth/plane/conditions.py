@@ -26,4 +26,5 @@ def condition_of(version: LoadedVersion) -> VersionStatus:
         processes=pool.size if pool is not None else 0,
         restarts=pool.restarts if pool is not None else 0,
         memory_bytes=pool.memory_bytes() if pool is not None else resident.size if resident is not None and resident.there else 0,
+        remark=version.remark,
     )

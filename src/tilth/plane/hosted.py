@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import tilth.plane.one_thread  # noqa: F401 first, before numpy
@@ -15,15 +19,11 @@ from tilth.core.hashing import Manifest
 from tilth.plane.asgi import Application, Message, Receive, Send, application
 from tilth.plane.batching import Core
 from tilth.plane.cache import ArtifactDamaged
-from tilth.plane.follower import Follower
-from tilth.plane.loading import Loader
-from tilth.plane.prediction_log import PredictionLog
-from tilth.plane.residence import Residence
-from tilth.plane.shipping.pace import Pace
+from tilth.plane.replica import Replica
 from tilth.plane.standalone import NoLog, Standing, standing_state
 from tilth.plane.state import ServingState
-from tilth.plane.status import StatusReport
-from tilth.wire.plane import PREDICTIONS_FOLDER
+
+logger = logging.getLogger(__name__)
 
 SETTLE_S = 120.0
 """How long a replica waits for what is published before it takes requests."""
@@ -53,24 +53,15 @@ def home_application(home: Path, worker: str) -> Application:
 
     @asynccontextmanager
     async def begin() -> AsyncIterator[Core]:
-        log = PredictionLog(home / PREDICTIONS_FOLDER, worker)
-        core = Core(log)
-        report = StatusReport(home, worker, core)
-        follower = Follower(home, core, Loader(home, Residence(0)), report.changed)
-        tasks = [
-            asyncio.create_task(follower.run()),
-            asyncio.create_task(report.run(follower)),
-            asyncio.create_task(_hand_on(log, Pace(home))),
-        ]
+        replica = Replica(home, worker)
+        for task in replica.tasks:
+            task.add_done_callback(partial(_end_process, replica.core))
         try:
-            await _settled(core)
-            yield core
+            await _settled(replica.core)
+            yield replica.core
         finally:
-            core.draining = True
-            for task in tasks:
-                task.cancel()
-            await asyncio.to_thread(log.close)
-            report.withdraw()
+            replica.core.draining = True
+            await replica.end()
 
     return _application(begin)
 
@@ -110,13 +101,17 @@ def _loaded(standing: Standing, seal: str, work: Path) -> ServingState:
     return standing_state(standing, work)
 
 
+def _end_process(core: Core, task: asyncio.Task[None]) -> None:
+    """A replica that follows or reports no longer is worse than none: whoever runs this process starts another."""
+    if core.draining:
+        return
+    core.draining = True
+    failure = None if task.cancelled() else task.exception()
+    logger.critical("%s ended, and so does this process", task.get_name(), exc_info=failure)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 async def _settled(core: Core) -> None:
     end = clock.monotonic() + SETTLE_S
     while not core.state.settled and clock.monotonic() < end:
         await asyncio.sleep(0.05)
-
-
-async def _hand_on(log: PredictionLog, pace: Pace) -> None:
-    while True:
-        await asyncio.sleep(1.0)
-        pace.set(log)

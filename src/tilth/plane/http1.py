@@ -6,6 +6,8 @@ Keep-alive and pipelining with answers in order; bounds on head, body, pipelined
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 from collections import deque
 from dataclasses import dataclass
 from functools import partial
@@ -262,6 +264,12 @@ class Connection(asyncio.Protocol):
 
     def close(self) -> None:
         self._transport.close()
+
+    def abandon(self, error: TilthError) -> None:
+        """Tells who waits, past an event loop that stands still for good; for the thread that watches it."""
+        if self._slots and not self._transport.get_write_buffer_size():
+            with contextlib.suppress(OSError):
+                os.write(self._transport.get_extra_info("socket").fileno(), _rendered(refusal(error), False, self._slots[0].bare))
 
     def _answered(self, slot: _Slot, answer: Answer) -> None:
         slot.answer = answer

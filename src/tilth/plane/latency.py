@@ -22,7 +22,8 @@ MOST_VERSIONS = 50
 class Tally:
     """Lives as long as the worker knows the deployment, across its generations.
 
-    `observe` is on the hot path: one bisection and two increments.
+    errors: answers that the server or the model is to blame for (5xx); refused: those that the caller is (4xx). `observe` is on the hot
+    path: one bisection and two increments.
     """
 
     __slots__ = (
@@ -33,6 +34,7 @@ class Tally:
         "large_pending",
         "log_failures",
         "queued_rows",
+        "refused",
         "requests",
         "rows",
         "versions",
@@ -42,6 +44,7 @@ class Tally:
         self.requests = 0
         self.rows = 0
         self.errors = 0
+        self.refused = 0
         self.log_failures = 0
         self.queued_rows = 0
         self.large_pending = 0

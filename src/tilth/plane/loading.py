@@ -107,12 +107,15 @@ class Loader:
     def _load(self, sealed: PlaneVersion, source: ModelSource, runtime: PlaneRuntime) -> LoadedVersion:
         folder = self._cache.folder_of(sealed, source)
         document = _document(sealed, folder)
+        hung = sealed.manifest_digest in self._hung
+        if hung:
+            runtime = msgspec.structs.replace(runtime, process=True)
         engine = start_engine(sealed.key, folder, document, runtime, self._home)
         try:
             loaded, fast = _warmed(sealed, document, runtime, engine, folder)
             loaded.explains = partial(load_explainer, folder, document)
-            if loaded.digest in self._hung:
-                loaded.inline = fast = False
+            if hung:
+                loaded.remark = "hung on the event loop and so runs in a process of its own"
         except BaseException:
             engine.close()
             raise

@@ -10,17 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tilth.core import clock
+from tilth.core.errors import Unavailable
 from tilth.plane.batching import Core
 from tilth.plane.follower import Follower
 from tilth.plane.http1 import Connection
-from tilth.plane.hung import HungMarks
-from tilth.plane.loading import Loader
-from tilth.plane.prediction_log import PredictionLog
-from tilth.plane.residence import Residence
-from tilth.plane.shipping.pace import Pace
-from tilth.plane.status import StatusReport
-from tilth.plane.watchdog import watch
-from tilth.wire.plane import PREDICTIONS_FOLDER
+from tilth.plane.replica import SWEEP_S, Replica
 
 DRAIN_S = 4.0
 """Longest time for what is in flight at SIGTERM."""
@@ -28,7 +22,6 @@ FIRST_LOAD_S = 3.0
 """Longest time that a fresh worker takes no requests because its deployments load; what loads longer answers 503 until it serves."""
 GRACE_S = 0.2
 """Idle connections stay open this long at SIGTERM: a request may be on its way."""
-SWEEP_S = 1.0
 BACKLOG = 1024
 
 
@@ -63,32 +56,21 @@ async def serve(worker: Worker) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    log = PredictionLog(worker.home / PREDICTIONS_FOLDER, worker.name)
-    core = Core(log)
-    report = StatusReport(worker.home, worker.name, core)
-    residence = Residence(worker.memory_budget_mb << 20)
-    follower = Follower(worker.home, core, Loader(worker.home, residence), report.changed)
     peers: set[Connection] = set()
     worker.listener.setblocking(False)
-    tasks = [
-        loop.create_task(follower.run()),
-        loop.create_task(report.run(follower)),
-        loop.create_task(_sweep(peers, log, Pace(worker.home))),
-        loop.create_task(_unload_idle(residence)),
-    ]
-    watch(core, HungMarks(worker.home))
-    await _first_load(follower, stopped)
+    replica = Replica(worker.home, worker.name, worker.memory_budget_mb, lambda: _abandon(peers))
+    core = replica.core
+    await _first_load(replica.follower, stopped)
     server = await loop.create_server(lambda: Connection(core, peers), sock=worker.listener, backlog=BACKLOG)
     _tell_ready(worker.ready_fd)
-    tasks.append(loop.create_task(_until(stopped)))
-    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    tasks = [loop.create_task(_sweep(peers)), loop.create_task(_until(stopped))]
+    done, _ = await asyncio.wait([*replica.tasks, *tasks], return_when=asyncio.FIRST_COMPLETED)
     core.draining = True
     server.close()
     await drain(core, peers)
     for task in tasks:
         task.cancel()
-    await asyncio.to_thread(log.close)
-    report.withdraw()
+    await replica.end()
     for task in done:
         task.result()
 
@@ -104,22 +86,18 @@ async def _until(event: asyncio.Event) -> None:
     await event.wait()
 
 
-async def _sweep(peers: set[Connection], log: PredictionLog, pace: Pace) -> None:
+async def _sweep(peers: set[Connection]) -> None:
     while True:
         await asyncio.sleep(SWEEP_S)
-        pace.set(log)
         now = clock.monotonic()
         for connection in tuple(peers):
             connection.check_time(now)
 
 
-async def _unload_idle(residence: Residence) -> None:
-    while True:
-        await asyncio.sleep(SWEEP_S)
-        if residence.empty:
-            continue
-        # Ending a version's processes takes a moment.
-        await asyncio.to_thread(residence.sweep, clock.monotonic())
+def _abandon(peers: set[Connection]) -> None:
+    """In another thread, while the event loop stands still."""
+    for connection in tuple(peers):
+        connection.abandon(Unavailable("a model held up this worker, which starts again; ask again"))
 
 
 async def drain(core: Core, peers: set[Connection]) -> None:

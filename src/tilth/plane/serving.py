@@ -25,7 +25,7 @@ class LoadedVersion:
 
     inline: whether it predicts on the event loop, as what is fast does; else it does so in its lane, as large requests always do.
     resident: of a lazy version, which may be away. explains: makes what gives reasons for its answers.
-    strikes: how often in a row a prediction on the event loop took too long.
+    strikes: how often in a row a prediction on the event loop took too long. remark: why it runs otherwise than its deployment says.
     """
 
     __slots__ = (
@@ -45,6 +45,7 @@ class LoadedVersion:
         "named",
         "outputs",
         "platform",
+        "remark",
         "resident",
         "signature",
         "strikes",
@@ -67,6 +68,7 @@ class LoadedVersion:
         self.lane = lane or Lane()
         self.inline = True
         self.strikes = 0
+        self.remark = ""
         self.resident: Resident | None = None
         self.platform = document.flavour
         self.signature = document.signature

@@ -34,8 +34,9 @@ from tilth.plane.loading import Loader
 from tilth.plane.parent import die_with_parent
 from tilth.plane.prediction_log import PredictionLog
 from tilth.plane.protocols import KSERVE_V1, MLFLOW
+from tilth.plane.replica import SWEEP_S
 from tilth.plane.residence import Residence
-from tilth.plane.server import BACKLOG, SWEEP_S, drain
+from tilth.plane.server import BACKLOG, drain
 from tilth.plane.serving import Place
 from tilth.plane.state import ServingState
 from tilth.wire.plane import PlaneDeployment, PlaneRoute, PlaneVersion

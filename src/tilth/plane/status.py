@@ -85,6 +85,7 @@ def _deployment(place: Place, follower: Follower) -> DeploymentStatus:
         requests=tally.requests,
         rows=tally.rows,
         errors=tally.errors,
+        refused=tally.refused,
         latency_buckets=tuple(tally.buckets),
         window_buckets=tally.window(clock.perf()),
         window_s=WINDOW_S,

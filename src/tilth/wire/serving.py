@@ -106,7 +106,8 @@ class LatencyView(msgspec.Struct, frozen=True):
 
 class WorkerView(msgspec.Struct, frozen=True):
     """generation: the one that this worker serves (0: none). condition and error: of the wanted generation. notes: what is out of the
-    ordinary with its versions: one that is stuck, unloaded, or whose processes were started again."""
+    ordinary with its versions: one that is stuck, unloaded, or whose processes were started again. errors: answers that the server or the
+    model is to blame for (5xx); refused: those that the caller is (4xx). Both count since the start of the worker."""
 
     worker: str
     generation: int
@@ -117,10 +118,12 @@ class WorkerView(msgspec.Struct, frozen=True):
     errors: int
     log_failures: int
     notes: str = ""
+    refused: int = 0
 
 
 class StatusView(msgspec.Struct, frozen=True):
-    """state: of the wanted generation. serving: generations that answer requests now. error: of the first worker that has one."""
+    """state: of the wanted generation. serving: generations that answer requests now. error: of the first worker that has one.
+    errors and refused: see WorkerView. unshipped: what there is to say of predictions that could not be shipped, else empty."""
 
     state: DeploymentState
     live: bool
@@ -132,6 +135,8 @@ class StatusView(msgspec.Struct, frozen=True):
     errors: int
     latency: LatencyView
     latency_since_start: LatencyView
+    refused: int = 0
+    unshipped: str = ""
 
 
 class DeploymentView(msgspec.Struct, frozen=True):

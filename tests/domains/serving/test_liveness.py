@@ -52,9 +52,11 @@ def test_a_newer_generation_forgets_the_failure_of_an_older_one() -> None:
     assert (status.state, status.error) == ("pending", "")
 
 
-def test_requests_and_errors_add_up_over_workers() -> None:
-    status = status_of("d", 1, [worker("w0", acknowledged=1, requests=3, errors=1), worker("w1", acknowledged=1, requests=4)])
-    assert (status.requests, status.errors) == (7, 1)
+def test_requests_errors_and_refusals_add_up_over_workers() -> None:
+    workers = [worker("w0", acknowledged=1, requests=3, errors=1, refused=2), worker("w1", acknowledged=1, requests=4, refused=1)]
+    status = status_of("d", 1, workers)
+    assert (status.requests, status.errors, status.refused) == (7, 1, 3)
+    assert [(view.errors, view.refused) for view in status.workers] == [(1, 2), (0, 1)]
 
 
 def test_what_is_out_of_the_ordinary_with_a_version_is_noted() -> None:
@@ -63,6 +65,7 @@ def test_what_is_out_of_the_ordinary_with_a_version_is_noted() -> None:
         VersionStatus("m/2", "unloaded"),
         VersionStatus("m/3", "stuck", error="a prediction does not end"),
         VersionStatus("m/4", "ready"),
+        VersionStatus("m/5", "ready", remark="hung"),
     )
     (view,) = status_of("d", 1, [worker("w0", acknowledged=1, versions=versions)]).workers
     assert view.condition == "live"
@@ -70,6 +73,7 @@ def test_what_is_out_of_the_ordinary_with_a_version_is_noted() -> None:
         "m/1 was started again 2 times, the last process held 400 MB, above its memory_mb of 350",
         "m/2 is unloaded until its next request",
         "m/3 is stuck: a prediction does not end",
+        "m/5 hung",
     ]
 
 

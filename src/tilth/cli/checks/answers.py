@@ -75,6 +75,9 @@ def check_model_servers(home: Path, target: Target, now: Millis) -> Iterator[Fin
                     found = f"{status.worker} cannot answer for {version.key}, which is {version.condition}: {version.error}"
                     mend = "deploy it with `--set process=true`, which lets what hangs be ended, or deploy another version"
                     yield broken("model", found, mend)
+                if version.remark:
+                    found = f"{version.key} {version.remark} in {status.worker}"
+                    yield note("model", found, "deploy it with `--set process=true`, or a version that does not hang")
             if deployment.log_failures:
                 found = f"{status.worker} could not log {deployment.log_failures} predictions of {deployment.id}"
                 yield broken("prediction log", found, f"look at space and rights of {home / 'predictions'}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from tilth.wire.plane import LATENCY_BOUNDS_US, LEASE_MS, DeploymentStatus, VersionStatus, WorkerStatus
 from tilth.wire.serving import DeploymentState, LatencyView, StatusView, WorkerView
@@ -30,6 +30,7 @@ def status_of(deployment_id: str, generation: int, workers: Sequence[WorkerStatu
         errors=sum(status.errors for status in known),
         latency=_latency([status.window_buckets for status in known], max((s.window_s for s in known), default=60.0)),
         latency_since_start=_latency([status.latency_buckets for status in known], 0.0),
+        refused=sum(status.refused for status in known),
     )
 
 
@@ -50,7 +51,8 @@ def _worker_view(worker: WorkerStatus, status: DeploymentStatus | None, generati
         requests=status.requests,
         errors=status.errors,
         log_failures=status.log_failures,
-        notes="; ".join(filter(None, map(_note, status.versions))),
+        notes="; ".join(note for version in status.versions for note in _notes(version)),
+        refused=status.refused,
     )
 
 
@@ -62,16 +64,18 @@ def _condition(status: DeploymentStatus, generation: int) -> DeploymentState:
     return "loading" if any(version.condition == "loading" for version in status.versions) else "pending"
 
 
-def _note(version: VersionStatus) -> str:
+def _notes(version: VersionStatus) -> Iterator[str]:
     often = "once" if version.restarts == 1 else f"{version.restarts} times"
     restarts = f"started again {often}, the last process {version.error}" if version.restarts else ""
+    if version.remark:
+        yield f"{version.key} {version.remark}"
     match version.condition:
         case "stuck" | "restarting":
-            return f"{version.key} is {version.condition}: {restarts or version.error}"
+            yield f"{version.key} is {version.condition}: {restarts or version.error}"
         case "unloaded":
-            return f"{version.key} is unloaded until its next request"
-        case _:
-            return f"{version.key} was {restarts}" if restarts else ""
+            yield f"{version.key} is unloaded until its next request"
+        case _ if restarts:
+            yield f"{version.key} was {restarts}"
 
 
 def _error(status: DeploymentStatus) -> str:
