@@ -111,9 +111,10 @@ def _v2_model(root: str, place: Place, project_id: str) -> Iterator[Found]:
         ready = partial(telling.v2_model_ready, place, version)
         yield f"{path}/ready".encode(), Target(project_id, "GET", OPEN_INFERENCE, tell=ready, readiness=True)
         yield f"{path}/infer".encode(), Target(project_id, "POST", OPEN_INFERENCE, place, version)
-    for verb, tell in (("load", telling.load), ("unload", telling.unload)):
-        path = f"{root}/v2/repository/models/{name}/{verb}"
-        yield path.encode(), Target(project_id, "POST", OPEN_INFERENCE, tell=partial(tell, place))
+    repository = f"{root}/v2/repository/models/{name}"
+    yield f"{repository}/load".encode(), Target(project_id, "POST", OPEN_INFERENCE, tell=partial(telling.load, place))
+    unload = partial(telling.unload, place)
+    yield f"{repository}/unload".encode(), Target(project_id, "POST", OPEN_INFERENCE, tell=unload, aside=True)
 
 
 def _v1_model(root: str, place: Place, project_id: str) -> Iterator[Found]:

@@ -1,8 +1,7 @@
-"""What the protocols tell about servers and models, without a prediction. Pure, but for unloading."""
+"""What the protocols tell about servers and models, without a prediction. Pure, but for `unload`."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -117,12 +116,11 @@ def load(place: Place, body: bytes) -> Answer:
 
 
 def unload(place: Place, body: bytes) -> Answer:
-    """Of a lazy deployment, whose next request loads it again."""
+    """Of a lazy deployment, whose next request loads it again. Takes a moment where it ends processes."""
     residents = [version.resident for version in place.served.versions] if place.served is not None else []
     if residents and all(residents):
         for resident in filter(None, residents):
-            # A version's processes take a moment to end, and others shall be answered meanwhile.
-            threading.Thread(target=resident.unload, name="unloading-version", daemon=True).start()
+            resident.unload()
         return ok({})
     raise NotLoadedHere(
         f"deployment {place.wanted.name!r} stays loaded for as long as it is deployed, since its setting load is not lazy; "
