@@ -200,9 +200,13 @@ class Core:
             self._reply(ask, Answer(200, body, _headers(ask), ask.written.content_type))
 
     def _refuse(self, ask: Ask, error: TilthError) -> None:
-        ask.served.tally.errors += 1
         request_id = ask.slip.request_id
-        self._reply(ask, ask.slip.codec.refuse(error, ((b"x-request-id", request_id.encode()),) if request_id else ()))
+        answer = ask.slip.codec.refuse(error, ((b"x-request-id", request_id.encode()),) if request_id else ())
+        if answer.status >= 500:
+            ask.served.tally.errors += 1
+        else:
+            ask.served.tally.refused += 1
+        self._reply(ask, answer)
 
     def _reply(self, ask: Ask, answer: Answer) -> None:
         ask.answered = True
