@@ -135,6 +135,7 @@ def test_each_version_is_counted_by_what_became_of_its_requests(bench: Bench) ->
         await asyncio.gather(bench.send(1), bench.send(2, 3), bench.send(13), bench.send("word"), bench.send())
         counts = bench.tally.of("doubles/1").present("doubles/1")
         assert (counts.requests, counts.rows, counts.errors, counts.refused, sum(counts.latency_buckets)) == (5, 3, 1, 1, 5)
+        assert (bench.tally.errors, bench.tally.refused) == (1, 1)
         assert counts.scores == {score_bucket(value): 1 for value in (2.0, 4.0, 6.0)}
         assert list(bench.tally.versions) == ["doubles/1"]
 

@@ -17,7 +17,18 @@ from tilth.cli.waiting import wait_until
 from tilth.core.errors import Conflict, Unavailable
 
 RECORD_FIELDS = (*DEPLOYMENT_COLUMNS, "generation", "url", "created", "updated", "changed_by", "problem")
-WORKER_COLUMNS = ("worker", "condition", "generation", "engine", "requests", "errors", "log_failures", "error", "notes")
+WORKER_COLUMNS = (
+    "worker",
+    "condition",
+    "generation",
+    "engine",
+    "requests",
+    "errors",
+    "refused",
+    "log_failures",
+    "error",
+    "notes",
+)
 GENERATION_COLUMNS = ("generation", "version", "split", "alias", "cause", "by", "created", "note")
 POLL_S = 1.0
 cancel_option = click.option("--cancel-rollout", is_flag=True, help="End the rollout that is under way, if there is one.")
