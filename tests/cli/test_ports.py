@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from tilth.cli.ports import AddressUnusable, PortInUse, holder_of, listen
+from tilth.cli.ports import AddressUnusable, PortInUse, holder_of, listen, listen_again, stop_listening
 
 
 def test_each_worker_gets_a_socket_of_its_own_on_one_port() -> None:
@@ -32,6 +32,18 @@ def test_a_port_that_another_holds_is_refused_with_its_holder_and_the_flag_to_us
         with pytest.raises(PortInUse, match=rf"port {port} on 127.0.0.1 is in use by process {os.getpid()} .*--port 0"):
             listen("127.0.0.1", port, 2, option="--port")
     listen("127.0.0.1", port, 1, option="--port")[0].close()
+
+
+def test_a_socket_that_stops_listening_keeps_its_port() -> None:
+    (taken,) = listen("127.0.0.1", 0, 1, option="--port")
+    with taken:
+        place = taken.getsockname()
+        stop_listening(taken)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(place)
+        listen_again(taken)
+        assert taken.getsockname() == place
+        socket.create_connection(place).close()
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "192.0.2.1"])

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 from tilth.core.errors import Conflict, Invalid
@@ -33,13 +34,17 @@ def listen(host: str, port: int, count: int, *, option: str) -> list[socket.sock
     _refuse_taken(family, address, host, port, option)
     sockets: list[socket.socket] = []
     try:
-        for _ in range(count):
+        # A port of the kernel's choice is lost when its socket stops listening, one that was asked for by number is not: hence
+        # one more socket, which only finds a number for the others.
+        for _ in range(count if port else count + 1):
             taken = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
             sockets.append(taken)
             taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             taken.bind(address)
             address = (address[0], taken.getsockname()[1])
+        if not port:
+            sockets.pop(0).close()
         for made in sockets:
             made.listen(BACKLOG)
     except OSError as error:
@@ -65,12 +70,18 @@ def holder_of(port: int, proc: Path = Path("/proc")) -> tuple[int, str] | None:
     inodes = {f"socket:[{inode}]" for name in ("tcp", "tcp6") for inode in _listening_inodes(proc / "net" / name, port)}
     for folder in proc.glob("[0-9]*") if inodes else ():
         try:
-            if any(os.readlink(link) in inodes for link in (folder / "fd").iterdir()):
+            if not inodes.isdisjoint(_open_in(folder)):
                 command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
                 return int(folder.name), command
         except OSError:
             continue
     return None
+
+
+def _open_in(folder: Path) -> Iterator[str]:
+    for link in (folder / "fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            yield os.readlink(link)
 
 
 def _listening_inodes(table: Path, port: int) -> list[str]:
