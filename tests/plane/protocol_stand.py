@@ -113,18 +113,18 @@ class Reply(NamedTuple):
 class Stand:
     """Deployments `sums` (versions 1 and 2, the second answers unless the address says 1), `flights`, `pictures` and `reviews`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, max_body_bytes: int = MAX_BODY_BYTES) -> None:
         self.folder = folder
         self.log = PredictionLog(folder, "w0")
         self.loop = asyncio.new_event_loop()
         self.core = Core(self.log)
         served = [
-            _served("sums", [Sum(), Sum(100.0)]),
-            _served("flights", [Flights()]),
-            _served("pictures", [Pictures()]),
-            _served("reviews", [Reviews()]),
+            _served("sums", [Sum(), Sum(100.0)], max_body_bytes),
+            _served("flights", [Flights()], max_body_bytes),
+            _served("pictures", [Pictures()], max_body_bytes),
+            _served("reviews", [Reviews()], max_body_bytes),
         ]
-        wanted = (*(each.spec for each in served), _wanted("absent", 1))
+        wanted = (*(each.spec for each in served), _wanted("absent", 1, max_body_bytes))
         token = PlaneToken(hashlib.sha256(TOKEN.encode()).hexdigest(), "someone", ("p1",), None)
         self.core.state = serving_state(PlaneState(1, 0, "", wanted, (token,)), {each.spec.id: each for each in served}, {})
         self.listener = listen("127.0.0.1", 0)
@@ -175,14 +175,14 @@ class Stand:
         return next(frame for frame in self.frames() if frame.prediction_id == prediction_id)
 
 
-def _wanted(name: str, versions: int) -> PlaneDeployment:
+def _wanted(name: str, versions: int, max_body_bytes: int) -> PlaneDeployment:
     sealed = tuple(PlaneVersion(name, number, "m", "", ()) for number in range(1, versions + 1))
     routes = (PlaneRoute(sealed[-1].key, 10_000),)
-    return PlaneDeployment(f"id-{name}", "p1", "demo", name, 1, sealed, routes, max_body_bytes=MAX_BODY_BYTES)
+    return PlaneDeployment(f"id-{name}", "p1", "demo", name, 1, sealed, routes, max_body_bytes=max_body_bytes)
 
 
-def _served(name: str, models: list[Any]) -> ServedDeployment:
-    wanted = _wanted(name, len(models))
+def _served(name: str, models: list[Any], max_body_bytes: int) -> ServedDeployment:
+    wanted = _wanted(name, len(models), max_body_bytes)
     document = ModelDocument("none", SIGNATURES[name], "predict", "none")
     loaded = tuple(LoadedVersion(sealed, document, model) for sealed, model in zip(wanted.versions, models, strict=True))
     return ServedDeployment(wanted, RouteTable("", [(10_000, loaded[-1])]), loaded, Tally())

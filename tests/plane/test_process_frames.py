@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -90,3 +91,45 @@ def test_frames_cross_a_socket() -> None:
         ours.close()
         with pytest.raises(EOFError):
             receive(theirs)
+
+
+def framed(*heads: Any, kind: str = "outputs") -> bytes:
+    """A frame of array heads as nobody honest writes them, and nothing after it."""
+    head = msgspec.msgpack.encode([kind, "", {}, heads])
+    return len(head).to_bytes(4, "little") + head
+
+
+@pytest.mark.parametrize(
+    "heads",
+    [
+        [["x", "float64", [1 << 40]]],
+        [[f"x{n}", "float64", [1 << 20]] for n in range(1000)],
+        [["x", "object", [4096], [1 << 40]]],
+        [["x", "object", [1 << 40], [5]]],
+        [["x", "object", [1 << 30], [0] * 10]],
+        [["x", "float64", [1 << 62, 1 << 62, 0]]],
+        [["x", "float64", [-1]]],
+    ],
+    ids=["long", "many", "long piece", "few pieces", "short pieces", "empty and endless", "negative"],
+)
+def test_arrays_that_say_they_are_giant_are_refused_before_there_is_room_for_them(heads: Any) -> None:
+    frame = framed(*heads)
+    asked: list[int] = []
+
+    def take(count: int) -> bytearray:
+        asked.append(count)
+        return taking(frame[sum(asked[:-1]) :])(count)
+
+    with pytest.raises(FrameDamaged):
+        read(take, most_bytes=1 << 30)
+    assert sum(asked) <= len(frame)
+
+
+@pytest.mark.parametrize("value", [[], {}, [[]] * 1000, msgspec.msgpack.Ext(1, b"x")])
+def test_a_value_that_is_neither_text_nor_number_is_damage(value: Any) -> None:
+    piece = msgspec.msgpack.encode(["a", value])
+    with pytest.raises(FrameDamaged, match="neither text nor numbers"):
+        read(taking(framed(["x", "object", [2], [len(piece)]]) + piece))
+    crowded = msgspec.msgpack.encode([None] * 5000)
+    with pytest.raises(FrameDamaged):
+        read(taking(framed(["x", "object", [2], [len(crowded)]]) + crowded))

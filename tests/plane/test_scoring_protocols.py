@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as arrow
-import pyarrow.parquet
 import pytest
 from tests.plane.protocol_stand import SIGNATURES, Reply, Stand
 
@@ -153,18 +151,6 @@ def test_a_text_where_the_model_takes_numbers_is_refused_before_it_is_unpacked(s
     reply = invoke(stand, "flights", bomb, PARQUET)
     assert reply.status == 400
     assert "holds String; the model takes double there" in reply.json()["message"]
-
-
-@pytest.mark.parametrize("told", [True, False], ids=["as a category", "as text"])
-def test_a_parquet_file_of_one_long_text_in_every_row_is_refused(stand: Stand, told: bool) -> None:
-    rows = 40_000
-    text = arrow.DictionaryArray.from_arrays(arrow.array(np.zeros(rows, dtype=np.int32)), ["x" * 100_000])
-    bomb = io.BytesIO()
-    pyarrow.parquet.write_table(arrow.table({"review": text, "stars": np.ones(rows, dtype=np.int64)}), bomb, store_schema=told)
-    assert len(bomb.getvalue()) < 300_000
-    reply = invoke(stand, "reviews", bomb.getvalue(), PARQUET)
-    assert reply.status == 400
-    assert "texts of the Parquet file are above" in reply.json()["message"]
 
 
 def test_a_body_may_be_compressed(stand: Stand) -> None:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any
 
 from tilth.core import clock
 from tilth.core.errors import Invalid, TilthError, Unavailable
 from tilth.core.ids import new_id
 from tilth.plane.admission import Admission
 from tilth.plane.answers import Answer, DeadlineExceeded, ModelFailed
+from tilth.plane.bodies import BodyReader
 from tilth.plane.compression import deflate, inflate
 from tilth.plane.executors import ModelRaised
 from tilth.plane.inputs import NO_ROWS, Inputs, Results, count_of, joined, likeness_of, rows_of
-from tilth.plane.protocols.port import Answered, Written
+from tilth.plane.protocols.port import LARGE_BYTES, NO_WISH, Answered, Wish, Written
 from tilth.plane.serving import LoadedVersion, ServedDeployment
 
 logger = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ class Ask:
         self.rows = 0
         self.group: tuple[LoadedVersion, Hashable] = (self.version, None)
         self.results: Results = NO_ROWS
-        self.wish: Any = None
+        self.wish = NO_WISH
         self.written = NOTHING_WRITTEN
         self.packed: bytes | None = None
         self.failure: TilthError | None = None
@@ -101,13 +101,31 @@ class Ask:
         if slip.coding is not None:
             self.unpack(slip.max_body_bytes)
         asked = slip.codec.read(self.body, slip.content, version.signature)
-        self.wish = asked.wish
-        if asked.id and not slip.request_id:
-            self.request_id = asked.id[:MAX_REQUEST_ID]
-        self.inputs = inputs = version.encoder.encode(asked.given)
+        self._hold(version.encoder.encode(asked.given), asked.wish, asked.id)
+
+    def decode_beside(self, reader: BodyReader) -> None:
+        """In a thread. Raises a kind of Invalid or Unavailable."""
+        slip = self.slip
+        if self.past_deadline():
+            raise late()
+        self.unpack(slip.max_body_bytes)
+        if slip.codec.heavy(slip.content, len(self.body)):
+            self._hold(*reader.read(slip.codec, self.body, slip.content, self.version.signature))
+        else:
+            self.decode()
+
+    @property
+    def exceeds_a_batch(self) -> bool:
+        return len(self.body) > LARGE_BYTES or self.rows > BATCH_ROWS
+
+    def _hold(self, inputs: Inputs, wish: Wish, id: str) -> None:
+        self.inputs = inputs
+        self.wish = wish
+        if id and not self.slip.request_id:
+            self.request_id = id[:MAX_REQUEST_ID]
         self.rows = count_of(inputs)
-        if version.named:
-            self.group = (version, likeness_of(inputs))
+        if self.version.named:
+            self.group = (self.version, likeness_of(inputs))
 
     def answer_with(self, results: Results) -> None:
         """Makes the answer. Raises what the model's own odd values raise, and Invalid for a wish that cannot be fulfilled."""
@@ -152,7 +170,7 @@ def predict_in_pieces(ask: Ask, progress: Callable[[], None]) -> None:
     try:
         if ask.past_deadline():
             return
-        if not ask.rows:
+        if ask.inputs is NO_ROWS:
             ask.decode()
         pieces = []
         for start in range(0, max(1, ask.rows), BATCH_ROWS):

@@ -16,9 +16,12 @@ from tilth.core import clock
 from tilth.core.errors import Invalid, TilthError
 from tilth.plane.admission import Admission, Headers, Inquiry, admit, codec_at
 from tilth.plane.answers import Answer, BodyTooLarge, HeaderPairs, QueueFull
-from tilth.plane.asks import BATCH_ROWS, Ask, Reply, late, predict_together
+from tilth.plane.asks import BATCH_ROWS, Ask, Reply, failed, late, predict_together
+from tilth.plane.bodies import BodyReader
+from tilth.plane.bodies.reader import MOST_PROCESSES
 from tilth.plane.compression import inflate
 from tilth.plane.lanes import Lanes
+from tilth.plane.protocols.port import LARGE_BYTES
 from tilth.plane.serving import LoadedVersion
 from tilth.plane.state import EMPTY, ServingState
 from tilth.wire import predictions
@@ -26,7 +29,6 @@ from tilth.wire.predictions import PredictionFrame
 
 logger = logging.getLogger(__name__)
 
-LARGE_BODY_BYTES = 128 << 10
 MAX_LARGE_PENDING = 8
 """Large requests of one deployment at once; each may hold its body and some 10 times that in objects."""
 
@@ -58,6 +60,8 @@ class Core:
         self._lanes = Lanes(self._settle)
         self._told_aside = 0
         self._tellers = ThreadPoolExecutor(1, thread_name_prefix="explanations")
+        self._reader = BodyReader()
+        self._reading = ThreadPoolExecutor(MOST_PROCESSES, thread_name_prefix="bodies")
 
     def admit(self, method: str, target: bytes, headers: Headers) -> Admission | Inquiry | Answer:
         """The answer, if none of the body is needed for it. Never raises a TilthError."""
@@ -79,21 +83,39 @@ class Core:
         ask = Ask(slip, served, body, reply)
         served.tally.requests += 1
         self.in_flight += 1
-        if len(body) > LARGE_BODY_BYTES or slip.codec.heavy(slip.content.type):
-            self._set_aside(ask)
-            return
         try:
-            if slip.coding is not None and not _unpacks_quickly(ask):
-                self._set_aside(ask)
+            if (slip.coding is not None and not _unpacks_quickly(ask)) or slip.codec.heavy(slip.content, len(ask.body)):
+                self._read_beside(ask)
                 return
-            ask.decode()
+            if len(ask.body) <= LARGE_BYTES:
+                ask.decode()
         except Invalid as error:
             self._refuse(ask, error)
             return
-        if ask.rows > BATCH_ROWS:
+        if ask.exceeds_a_batch:
             self._set_aside(ask)
         else:
             self._enqueue(ask)
+
+    def _read_beside(self, ask: Ask) -> None:
+        if not self._takes_large(ask):
+            return
+
+        def read(finished: asyncio.Future[None]) -> None:
+            if finished.cancelled():
+                return
+            error = finished.exception()
+            if error is None and ask.exceeds_a_batch:
+                self._lanes.enter(ask)
+                return
+            ask.served.tally.large_pending -= 1
+            ask.large = False
+            if error is None:
+                self._enqueue(ask)
+            else:
+                self._refuse(ask, failed(ask, error))
+
+        asyncio.get_running_loop().run_in_executor(self._reading, ask.decode_beside, self._reader).add_done_callback(read)
 
     def _tell_aside(self, inquiry: Inquiry, body: bytes, reply: Reply) -> None:
         if self._told_aside >= MAX_LARGE_PENDING:
@@ -162,13 +184,17 @@ class Core:
             self._schedule()
 
     def _set_aside(self, ask: Ask) -> None:
+        if self._takes_large(ask):
+            self._lanes.enter(ask)
+
+    def _takes_large(self, ask: Ask) -> bool:
         tally = ask.served.tally
         if tally.large_pending >= MAX_LARGE_PENDING:
             self._refuse(ask, QueueFull(f"{tally.large_pending} large requests wait already; send fewer at once"))
-            return
+            return False
         tally.large_pending += 1
         ask.large = True
-        self._lanes.enter(ask)
+        return True
 
     def _settle(self, asks: Sequence[Ask]) -> None:
         done = [ask for ask in asks if ask.failure is None and not ask.answered]
@@ -252,9 +278,9 @@ def _unpacks_quickly(ask: Ask) -> bool:
     """Whether the body is one for the event loop, once it is unpacked. Raises InvalidBody."""
     limit = ask.slip.max_body_bytes
     try:
-        ask.unpack(min(limit, LARGE_BODY_BYTES))
+        ask.unpack(min(limit, LARGE_BYTES))
     except BodyTooLarge:
-        if limit <= LARGE_BODY_BYTES:
+        if limit <= LARGE_BYTES:
             raise
         return False
     return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any
@@ -10,6 +11,9 @@ from typing import Any
 from tilth.plane.forms import Table, WrongWidth
 from tilth.plane.problems import ExtraColumn, MissingColumn, UnsuitableSignature
 from tilth.wire.signature import Column, Tensor
+
+MAX_COMPARED = 300
+"""Of the names of inputs: for the guess in an error message, for which the event loop may wait."""
 
 
 class Picker:
@@ -59,17 +63,18 @@ class Picker:
     def check_names(self, given: Any, row: int | None = None, what: str = "column") -> None:
         """Raises MissingColumn and ExtraColumn unless these are the inputs' names, in any order."""
         names = list(given)
+        known = set(names)
         where = "" if row is None else f" in row {row}"
         for name in self.names:
-            if name not in names:
+            if name not in known:
                 raise MissingColumn(f"{what} {name!r} is missing{where}; the model takes {listed(self.names)}")
         for name in names:
             if name not in self._name_set:
-                near = difflib.get_close_matches(name, self.names, 1, 0.5)
+                near = difflib.get_close_matches(name[:80], self.names[:MAX_COMPARED], 1, 0.5)
                 hint = f"did you mean {near[0]!r}?" if near else f"the model takes {listed(self.names)}"
                 raise ExtraColumn(f"{what} {name[:80]!r}{where} is no input of the model: remove or rename it; {hint}")
         if len(names) != len(self.names):
-            twice = next(name for name in names if names.count(name) > 1)
+            twice = next(name for name, count in Counter(names).items() if count > 1)
             raise ExtraColumn(f"{what} {twice!r} is given twice{where}; give each once")
 
 

@@ -23,6 +23,7 @@ class OutputColumns:
     def __init__(self, signature: Signature) -> None:
         self.columns = signature.outputs
         self._translate = [_translation(column) for column in signature.outputs]
+        self.by_tensor = False
         self._plain = all(translate is None for translate in self._translate)
 
     def empty(self) -> Outputs:
@@ -64,7 +65,8 @@ class NamedOutputs:
     """Of a model that gives arrays by name: columns or tensors."""
 
     def __init__(self, signature: Signature) -> None:
-        self._tensors = signature.output_tensors
+        self.by_tensor = len(signature.output_tensors) > 1
+        """Whether `listed` gives lists by name."""
         self._given: Sequence[Column | Tensor] = signature.output_tensors or signature.outputs
 
     def empty(self) -> Arrays:
@@ -87,7 +89,7 @@ class NamedOutputs:
         lists = {name: _json_list(array) for name, array in outputs.items()}
         if len(lists) == 1:
             return next(iter(lists.values()))
-        return lists if self._tensors else [list(row) for row in zip(*lists.values(), strict=True)]
+        return lists if self.by_tensor else [list(row) for row in zip(*lists.values(), strict=True)]
 
     def by_name(self, outputs: Arrays) -> Arrays:
         return outputs

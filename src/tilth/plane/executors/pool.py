@@ -85,15 +85,12 @@ class ProcessPool:
         """Raises ModelRaised, RequestRefused, ModelHung, ModelProcessDied, NoProcess."""
         process = self._take()
         try:
-            answer = process.predict(arrays)
+            return process.predict(arrays)
         except (ModelHung, ModelProcessDied):
             self._drop(process)
             raise
-        except BaseException:
+        finally:
             self._put(process)
-            raise
-        self._put(process)
-        return answer
 
     def close(self) -> None:
         """Ends all processes; predictions in flight fail."""
@@ -123,6 +120,7 @@ class ProcessPool:
         return f"no process of version {self._launch.name} can answer now{why}; ask again"
 
     def _put(self, process: ModelProcess) -> None:
+        """Unless it was dropped."""
         with self._changed:
             if process in self._all:
                 self._ready.append(process)

@@ -19,6 +19,8 @@ from tilth.plane.executors.frames import Frame, FrameDamaged, receive, send
 
 MODULE = "tilth.plane.executors.worker"
 LOAD_TIMEOUT_S = 180.0
+MOST_ANSWER_BYTES = 1 << 30
+"""Of one batch."""
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _INHERITED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "HOME", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
 """What a model's process sees of our environment: nothing that opens anything."""
@@ -171,7 +173,7 @@ class ModelProcess:
         self._deadline = clock.monotonic() + timeout_s
         try:
             send(self._channel, frame)
-            answer = receive(self._channel)
+            answer = receive(self._channel, MOST_ANSWER_BYTES)
         except (OSError, EOFError, FrameDamaged) as error:
             raise self._end(error) from error
         finally:

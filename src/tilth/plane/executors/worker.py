@@ -22,7 +22,7 @@ import tilth.plane.one_thread  # noqa: F401 first, before numpy
 from tilth.core.errors import Invalid
 from tilth.flavours.port import ArrayPredictor, Predictor
 from tilth.flavours.saving import load_predictor
-from tilth.plane.executors.frames import Frame, receive, send
+from tilth.plane.executors.frames import Frame, pieces, receive, send_pieces
 from tilth.plane.parent import die_with_parent
 from tilth.plane.threads import hold_to
 from tilth.wire.models import DOCUMENT_NAME, ModelDocument
@@ -57,16 +57,16 @@ def _serve(channel: socket.socket) -> None:
         try:
             if frame.kind == "load":
                 predictor = _loaded(frame.detail)
-                answer = Frame("loaded", detail={"engine": predictor.engine})
+                answer = pieces(Frame("loaded", detail={"engine": predictor.engine}))
             else:
                 assert predictor is not None
-                answer = Frame("outputs", arrays=_predicted(predictor, frame.arrays))
+                answer = pieces(Frame("outputs", arrays=_predicted(predictor, frame.arrays)))
         except Invalid as error:
-            answer = Frame("refused", text=str(error)[:900])
+            answer = pieces(Frame("refused", text=str(error)[:900]))
         except Exception as error:  # noqa: BLE001 the model is the user's code: it may raise anything
             traceback.print_exc()
-            answer = Frame("failed", text=f"{type(error).__name__}: {str(error)[:900]}")
-        send(channel, answer)
+            answer = pieces(Frame("failed", text=f"{type(error).__name__}: {str(error)[:900]}"))
+        send_pieces(channel, answer)
 
 
 def _loaded(detail: dict[str, Any]) -> Predictor | ArrayPredictor:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from tilth.core.errors import Invalid
+from tilth.plane.columns import Picker
 from tilth.plane.forms import InvalidBody, Table, WrongWidth
 from tilth.wire.signature import Column, Signature
 
 LEAST_BYTES_PER_CELL = 0.05
 """Of a Parquet file: one that promises more cells than this is refused, since its few bytes would become gigabytes."""
 MOST_FREE_CELLS = 100_000
-MOST_TEXT_BYTES = 100_000_000
 _TRUTHS = {"true": True, "false": False}
 
 
@@ -36,19 +36,26 @@ def read_csv(body: bytes, signature: Signature) -> Table:
         raise InvalidBody(f"the CSV is not UTF-8: {error.reason} at byte {error.start}") from error
     if "\x00" in text:
         raise InvalidTable("the CSV holds NUL characters; send text")
-    try:
-        lines = [line for line in csv.reader(io.StringIO(text, newline=""), strict=True) if line]
-    except csv.Error as error:
-        raise InvalidTable(f"the CSV cannot be read: {error}") from error
-    if not lines:
+    lines = _lines_of(text)
+    names = tuple(next(lines, ()))
+    if not names:
         raise InvalidTable("the CSV is empty; its first line must name the columns")
-    names, rows = tuple(lines[0]), lines[1:]
-    for number, row in enumerate(rows):
+    Picker(signature.inputs).check_names(names)
+    types = {column.name: _cell_of(column) for column in signature.inputs}
+    cells = [types[name] for name in names]
+    rows = []
+    for number, row in enumerate(lines):
         if len(row) != len(names):
             raise WrongWidth(f"CSV row {number} has {len(row)} cells for {len(names)} columns")
-    types = {column.name: _cell_of(column) for column in signature.inputs}
-    cells = [types.get(name, str) for name in names]
-    return Table(rows=[[cell(text) for cell, text in zip(cells, row, strict=True)] for row in rows], names=names)
+        rows.append([cell(text) for cell, text in zip(cells, row, strict=True)])
+    return Table(rows=rows, names=names)
+
+
+def _lines_of(text: str) -> Iterator[list[str]]:
+    try:
+        yield from filter(None, csv.reader(io.StringIO(text, newline=""), strict=True))
+    except csv.Error as error:
+        raise InvalidTable(f"the CSV cannot be read: {error}") from error
 
 
 def read_parquet(body: bytes, signature: Signature) -> Table:
@@ -73,10 +80,6 @@ def read_parquet(body: bytes, signature: Signature) -> Table:
                 f"the Parquet file has {len(body)} bytes and says {cells} cells; send the rows in several requests"
             )
         frame = polars.read_parquet(io.BytesIO(body))
-        if sum(_text_bytes(column) for column in frame) > MOST_TEXT_BYTES:
-            raise InvalidTable(
-                f"the texts of the Parquet file are above {MOST_TEXT_BYTES} bytes; send the rows in several requests"
-            )
         return Table(columns={column.name: [None if v != v else v for v in column.to_list()] for column in frame})
     except (PolarsError, OSError, ValueError) as error:
         raise InvalidTable(f"the Parquet file cannot be read: {str(error)[:200]}") from error
@@ -90,19 +93,6 @@ def _check_columns(schema: Mapping[str, Any], signature: Signature) -> None:
             raise InvalidTable(f"column {name[:80]!r} of the Parquet file is no input of the model; remove or rename it")
         if types[name] != "string" and not (kind.is_numeric() or str(kind) in ("Boolean", "Null")):
             raise InvalidTable(f"column {name[:80]!r} of the Parquet file holds {kind}; the model takes {types[name]} there")
-
-
-def _text_bytes(column: Any) -> int:
-    """Of a polars Series, once each row has a text of its own: a dictionary holds it but once."""
-    import polars
-
-    if column.dtype == polars.String:
-        return int(column.str.len_bytes().sum() or 0)
-    if column.dtype in (polars.Categorical, polars.Enum):
-        counts = column.value_counts(name="rows_of_a_text")
-        lengths = counts.to_series(0).cast(polars.String).str.len_bytes()
-        return int((lengths * counts["rows_of_a_text"]).sum() or 0)
-    return 0
 
 
 def _cell_of(column: Column) -> Callable[[str], Any]:

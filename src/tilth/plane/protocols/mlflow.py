@@ -5,18 +5,20 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import msgspec
-
 from tilth.core.errors import TilthError
 from tilth.plane.answers import Answer, HeaderPairs, UnsupportedMediaType, refusal
 from tilth.plane.forms import Table, read_form
 from tilth.plane.protocols.files import read_csv, read_parquet
-from tilth.plane.protocols.port import Answered, Asked, Content, Written
+from tilth.plane.protocols.port import LARGE_BYTES, Answered, Asked, Content, Written
+from tilth.plane.protocols.predicted import read_predictions, written
 from tilth.wire.signature import Signature
 
 _JSON = re.compile(rb'application/json\s*(;\s*charset\s*=\s*"?utf-?8"?\s*)?', re.IGNORECASE)
 _CSV = re.compile(rb'text/csv\s*(;\s*charset\s*=\s*"?utf-?8"?\s*)?(;\s*header\s*=\s*present\s*)?', re.IGNORECASE)
 _PARQUET = re.compile(rb"application/(x-parquet|parquet|vnd\.apache\.parquet)\s*", re.IGNORECASE)
+
+LARGE_CSV_BYTES = 16 << 10
+"""Each of its cells is read by itself."""
 
 
 class MlflowScoring:
@@ -32,8 +34,13 @@ class MlflowScoring:
                 f"content type {shown} is not read here; send application/json or text/csv in UTF-8, or application/x-parquet"
             )
 
-    def heavy(self, content_type: str) -> bool:
-        return content_type != "application/json" and _PARQUET.fullmatch(content_type.encode("latin-1")) is not None
+    def heavy(self, content: Content, size: int) -> bool:
+        if size > LARGE_BYTES:
+            return True
+        if content.type == "application/json":
+            return False
+        kind = content.type.encode("latin-1")
+        return (size > LARGE_CSV_BYTES and _CSV.fullmatch(kind) is not None) or _PARQUET.fullmatch(kind) is not None
 
     def read(self, body: bytes, content: Content, signature: Signature) -> Asked:
         if content.type == "application/json":
@@ -45,19 +52,10 @@ class MlflowScoring:
         return Asked(given)
 
     def write(self, answered: Answered) -> Written:
-        return Written(
-            msgspec.json.encode(
-                {
-                    "predictions": answered.outputs.listed(answered.results),  # type: ignore[arg-type]
-                    "prediction_id": answered.prediction_id,
-                    "model": answered.model,
-                    "version": answered.version,
-                }
-            )
-        )
+        return written(answered)
 
     def read_answer(self, body: bytes, header_bytes: int) -> Any:
-        return msgspec.json.decode(body)["predictions"]
+        return read_predictions(body)
 
     def refuse(self, error: TilthError, headers: HeaderPairs = ()) -> Answer:
         return refusal(error, headers)

@@ -20,6 +20,10 @@ Given = Form | Table | Tensors
 """What a request gave, before the signature says what it means."""
 
 
+LARGE_BYTES = 128 << 10
+"""A body above is read and predicted aside."""
+
+
 class Content(msgspec.Struct, frozen=True):
     """What the head says of the body. header_bytes: of the JSON before binary tensors; None if the head does not say."""
 
@@ -27,16 +31,31 @@ class Content(msgspec.Struct, frozen=True):
     header_bytes: int | None = None
 
 
+class Wish(msgspec.Struct, frozen=True):
+    """How the answer shall look, as v2 lets a caller say.
+
+    id: of the request, even an empty one; None if it has none. outputs: name and whether its data shall be binary; None for all.
+    binary: the same for outputs that nobody named.
+    """
+
+    id: str | None = None
+    outputs: tuple[tuple[str, bool], ...] | None = None
+    binary: bool = False
+
+
+NO_WISH = Wish()
+
+
 class Asked(msgspec.Struct, frozen=True):
-    """wish: how the answer shall look, known to the codec alone. id: the caller's own, empty if there is none."""
+    """id: the caller's own, empty if there is none."""
 
     given: Given
-    wish: Any = None
+    wish: Wish = NO_WISH
     id: str = ""
 
 
 class Answered(msgspec.Struct, frozen=True):
-    """What the codec writes down. deployment: what the protocols call a model; wish: that of the request."""
+    """What the codec writes down. deployment: what the protocols call a model."""
 
     prediction_id: str
     deployment: str
@@ -44,7 +63,7 @@ class Answered(msgspec.Struct, frozen=True):
     version: str
     outputs: AnyOutputs
     results: Results
-    wish: Any
+    wish: Wish
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -66,8 +85,8 @@ class Codec(Protocol):
         """Before the body is read. Raises UnsupportedMediaType."""
         ...
 
-    def heavy(self, content_type: str) -> bool:
-        """Whether reading even a small body takes longer than the event loop can wait."""
+    def heavy(self, content: Content, size: int) -> bool:
+        """Whether reading a body of `size` bytes keeps the interpreter for longer than neighbours can wait: see plane.bodies."""
         ...
 
     def read(self, body: bytes, content: Content, signature: Signature) -> Asked:

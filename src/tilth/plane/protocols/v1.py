@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from tilth.core.errors import TilthError
 from tilth.plane.answers import Answer, HeaderPairs, error_only
 from tilth.plane.forms import Form, InvalidBody, decode_json, kind_of
-from tilth.plane.protocols.port import Answered, Asked, Content, Written
+from tilth.plane.protocols.port import LARGE_BYTES, Answered, Asked, Content, Written
+from tilth.plane.protocols.predicted import read_predictions, written
 from tilth.wire.signature import Signature
 
 
@@ -20,8 +19,8 @@ class V1:
     def check(self, content_type: bytes) -> None:
         """The body is always JSON, whatever clients call it."""
 
-    def heavy(self, content_type: str) -> bool:
-        return False
+    def heavy(self, content: Content, size: int) -> bool:
+        return size > LARGE_BYTES
 
     def read(self, body: bytes, content: Content, signature: Signature) -> Asked:
         document = decode_json(body)
@@ -33,19 +32,10 @@ class V1:
         return Asked(Form(forms[0], document[forms[0]]))
 
     def write(self, answered: Answered) -> Written:
-        return Written(
-            msgspec.json.encode(
-                {
-                    "predictions": answered.outputs.listed(answered.results),  # type: ignore[arg-type]
-                    "prediction_id": answered.prediction_id,
-                    "model": answered.model,
-                    "version": answered.version,
-                }
-            )
-        )
+        return written(answered)
 
     def read_answer(self, body: bytes, header_bytes: int) -> Any:
-        return msgspec.json.decode(body)["predictions"]
+        return read_predictions(body)
 
     def refuse(self, error: TilthError, headers: HeaderPairs = ()) -> Answer:
         return error_only(error, headers)

@@ -5,7 +5,7 @@ With binary tensors the header `Inference-Header-Content-Length` says where the 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -23,7 +23,7 @@ from tilth.plane.protocols.datatypes import (
     to_json,
     to_raw,
 )
-from tilth.plane.protocols.port import Answered, Asked, Content, Written
+from tilth.plane.protocols.port import LARGE_BYTES, Answered, Asked, Content, Wish, Written
 from tilth.plane.tensors import Tensors
 from tilth.wire.signature import Signature
 
@@ -58,15 +58,6 @@ class _Response(msgspec.Struct):
     outputs: list[_Tensor]
 
 
-class _Wish(NamedTuple):
-    """id: of the request, even an empty one; None if it has none. outputs: name and whether its data shall be binary; None for all.
-    binary: the same for outputs that nobody named."""
-
-    id: str | None
-    outputs: tuple[tuple[str, bool], ...] | None
-    binary: bool
-
-
 _requests = msgspec.json.Decoder(_Request)
 _responses = msgspec.json.Decoder(_Response)
 
@@ -78,8 +69,9 @@ class V2:
     def check(self, content_type: bytes) -> None:
         """Clients send all sorts of types; what the body is stands in the headers of the protocol."""
 
-    def heavy(self, content_type: str) -> bool:
-        return False
+    def heavy(self, content: Content, size: int) -> bool:
+        # Binary tensors are only copied.
+        return (size if content.header_bytes is None else content.header_bytes) > LARGE_BYTES
 
     def read(self, body: bytes, content: Content, signature: Signature) -> Asked:
         header, binary = _parts(body, content.header_bytes)
@@ -88,7 +80,7 @@ class V2:
         return Asked(Tensors(arrays), _wish(request, signature), request.id or "")
 
     def write(self, answered: Answered) -> Written:
-        wish: _Wish = answered.wish
+        wish = answered.wish
         arrays = answered.outputs.by_name(answered.results)  # type: ignore[arg-type]
         wanted = wish.outputs if wish.outputs is not None else tuple((name, wish.binary) for name in arrays)
         tensors, raw = [], []
@@ -184,10 +176,10 @@ def _check_rows(arrays: dict[str, Array]) -> None:
             raise InvalidTensor(f"tensor {name!r} has the shape []; its first axis is the rows")
 
 
-def _wish(request: _Request, signature: Signature) -> _Wish:
+def _wish(request: _Request, signature: Signature) -> Wish:
     everything = (request.parameters or {}).get("binary_data_output") is True
     if not request.outputs:
-        return _Wish(request.id, None, everything)
+        return Wish(request.id, None, everything)
     names = [given.name for given in signature.output_tensors or signature.outputs]
     wanted = []
     for output in request.outputs:
@@ -199,7 +191,7 @@ def _wish(request: _Request, signature: Signature) -> _Wish:
         wanted.append((output.name, parameters.get("binary_data", everything) is True))
     if len({name for name, _ in wanted}) < len(wanted):
         raise UnknownOutput("an output is asked for twice; name each once")
-    return _Wish(request.id, tuple(wanted), everything)
+    return Wish(request.id, tuple(wanted), everything)
 
 
 def _listed(name: str, array: Array) -> list[Any]:
