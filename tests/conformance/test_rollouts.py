@@ -8,12 +8,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import insert
 from tests.conformance.test_models_and_deployments import make_project, register
+from tests.domains.serving.labelling import scored
 from tests.domains.serving.rollout_bench import Rollouts, deployed, tally
 
 import tilth.domains.tracking.tables  # noqa: F401  its tables must be declared before they are made
-from tilth.backends.sql import Database, Tx
+from tilth.backends.sql import Database
 from tilth.core.clock import Millis
 from tilth.domains.serving import actions as deployments
 from tilth.domains.serving import queries
@@ -21,7 +21,6 @@ from tilth.domains.serving.actions import rollouts as actions
 from tilth.domains.serving.jobs import RolloutJudge, StatusReader
 from tilth.domains.serving.queries import rollouts
 from tilth.domains.serving.rules.rollouts import Advance, Finish, RollBack
-from tilth.domains.serving.tables import scored_prediction
 from tilth.domains.serving.types import RolloutUnderWay
 from tilth.wire.plane import STATUS_FOLDER
 from tilth.wire.rollouts import Guardrails, LabelGuardrail
@@ -56,7 +55,7 @@ def test_many_judges_at_once_take_one_step(m: Rollouts) -> None:
     verdicts: list[Any] = []
 
     def look() -> None:
-        verdicts.append(m.db.write_blocking(lambda tx: actions.judge(tx, going, workers, (), at)))
+        verdicts.append(m.db.write_blocking(lambda tx: actions.judge(tx, going, workers, at)))
 
     judges = [threading.Thread(target=look) for _ in range(6)]
     for judge in judges:
@@ -104,29 +103,14 @@ def test_the_judge_reads_what_workers_wrote_and_what_labels_say(m: Rollouts, jud
     rails = Guardrails(labels=(LabelGuardrail("auc", max_worse=0.05, min_labels=50),))
     made = m.start(2, guardrails=rails)
 
-    def answered(tx: Tx) -> None:
-        for version, skill in ((1, 1.0), (2, 0.0)):
-            rows = []
-            for number in range(200):
-                late = number % 2
-                chance = (number * 7919 % 100) / 100
-                rows.append(
-                    {
-                        "prediction_id": f"{version:016x}{number:016x}",
-                        "row": 0,
-                        "project_id": m.project,
-                        "deployment_id": made.deployment_id,
-                        "at": made.created + 1,
-                        "model": "m",
-                        "version": version,
-                        "unit": f"{number:032x}",
-                        "score": skill * late * 0.5 + chance / 2,
-                        "label": float(late),
-                    }
-                )
-            tx.many(insert(scored_prediction), rows)
-
-    m.db.write_blocking(answered)
+    for version, skill in ((1, 1.0), (2, 0.0)):
+        late = [float(number % 2) for number in range(200)]
+        block = scored(200, at=made.created + 1, version=version)
+        block.scores[:] = [skill * late[number] * 0.5 + (number * 7919 % 100) / 200 for number in range(200)]
+        labels = [{"prediction_id": id_, "label": label} for id_, label in zip(block.prediction_ids, late, strict=True)]
+        m.db.write_blocking(lambda tx, block=block: deployments.keep_scores(tx, made.deployment_id, block))
+        read = m.db.read_blocking(lambda tx, labels=labels: deployments.read_labels(tx, m.project, "d", labels))
+        m.do(deployments.log_labels, "d", read)
     m.moment += 2000
     folder = tmp_path / STATUS_FOLDER
     folder.mkdir(parents=True)

@@ -10,7 +10,11 @@ import msgspec
 from msgspec import Meta
 
 MAX_LABELS = 10_000
-"""Labels of one call; the SDK and the command cut longer lists."""
+"""Labels of one call; the SDK and the command cut longer lists. Nor has a call more rows that labels are joined to."""
+MOST_SCORES_A_DAY = 100_000
+"""Of a deployment that nobody labels, scores of so many rows a UTC day are kept; of one that has labels, all."""
+Hex32 = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")]
+Whole = Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]
 
 
 class LogLabels(msgspec.Struct, forbid_unknown_fields=True):
@@ -59,7 +63,8 @@ class CoverageRow(msgspec.Struct, frozen=True):
 
 class Coverage(msgspec.Struct, frozen=True):
     """days: newest first. waiting: labels whose prediction is not known (yet), counted to 10,000. key: columns that labels may name
-    instead of a prediction; window_s: how long before a label its prediction may lie."""
+    instead of a prediction; window_s: how long before a label its prediction may lie. unscored: kept rows of these days whose scores were
+    not kept, so that labels of them wait in vain; see MOST_SCORES_A_DAY."""
 
     predictions: int
     labelled: int
@@ -67,6 +72,7 @@ class Coverage(msgspec.Struct, frozen=True):
     key: list[str]
     window_s: int
     days: list[CoverageRow]
+    unscored: int = 0
 
 
 class OutcomeView(msgspec.Struct, frozen=True):
@@ -107,17 +113,24 @@ class ScoredRows(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Answered rows of one deployment as columns of equal length: what labels are joined to.
 
     scores: the value of the only output, or the index of the greatest of several (wire.scores); None where it is not finite.
-    units: `key_of` the route key; join_keys: `key_of` the declared columns, None where one of them is missing.
+    units: `key_of` the route key; join_keys: `key_of` the declared columns, None where one of them is missing. Raises ValueError for
+    columns of unequal length.
     """
 
-    prediction_ids: list[str]
-    rows: list[int]
-    at: list[int]
-    models: list[str]
-    versions: list[int]
+    prediction_ids: Annotated[list[Hex32], Meta(max_length=MAX_LABELS)]
+    rows: list[Whole]
+    at: list[Annotated[int, Meta(ge=0, le=1 << 53)]]
+    models: list[Annotated[str, Meta(max_length=250)]]
+    versions: list[Whole]
     scores: list[float | None]
-    units: list[str]
-    join_keys: list[str | None]
+    units: list[Hex32]
+    join_keys: list[Hex32 | None]
+
+    def __post_init__(self) -> None:
+        lengths = {name: len(getattr(self, name)) for name in self.__struct_fields__}
+        if len(set(lengths.values())) > 1:
+            told = ", ".join(f"{name} {length}" for name, length in lengths.items())
+            raise ValueError(f"the columns must be of one length, and are of these: {told}")
 
 
 def key_of(values: Iterable[object]) -> str | None:

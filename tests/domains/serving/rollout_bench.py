@@ -82,14 +82,14 @@ class Rollouts:
         self.moment = max(self.moment, int(now()))
         return made
 
-    def judge(self, *tallies: VersionTally, after_ms: int = 2000, outcomes: tuple[Any, ...] = (), **status: Any) -> Any:
+    def judge(self, *tallies: VersionTally, after_ms: int = 2000, **status: Any) -> Any:
         """The verdict when the model servers have counted these."""
         self.moment += after_ms
         workers = status["workers"] if "workers" in status else self.workers(*tallies, **status)
 
         def look(tx: Any) -> Any:
             (going,) = [each for each in rollouts.rollouts_under_way_across_projects(tx) if each.project_id == self.project]
-            return actions.judge(tx, going, workers, outcomes, Millis(self.moment))
+            return actions.judge(tx, going, workers, Millis(self.moment))
 
         return self.db.write_blocking(look)
 

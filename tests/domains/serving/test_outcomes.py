@@ -12,7 +12,17 @@ from hypothesis.extra.numpy import arrays
 from sklearn import metrics
 from statsmodels.stats.proportion import proportion_confint
 
-from tilth.domains.serving.rules.outcomes import Floats, auc, difference, kind_of, outcomes, proportion, root_mean_square
+from tilth.domains.serving.rules.outcomes import (
+    Estimate,
+    Floats,
+    Kind,
+    LabelTally,
+    kind_of,
+    outcomes,
+    places_of,
+    proportion,
+    tally_of,
+)
 
 
 def drawn(rows: int, seed: int = 1) -> tuple[Floats, Floats]:
@@ -22,9 +32,13 @@ def drawn(rows: int, seed: int = 1) -> tuple[Floats, Floats]:
     return scores, (rng.random(rows) < scores).astype(np.float64)
 
 
+def measured(scores: Floats, labels: Floats, kind: Kind | None = None) -> dict[str, Estimate]:
+    return outcomes(tally_of(scores, labels, exact=True), kind)
+
+
 def test_metrics_of_probabilities_are_those_of_scikit_learn() -> None:
     scores, labels = drawn(3000)
-    found = outcomes(scores, labels)
+    found = measured(scores, labels)
     assert found["auc"].value == pytest.approx(metrics.roc_auc_score(labels, scores), abs=1e-12)
     assert found["log_loss"].value == pytest.approx(metrics.log_loss(labels, scores), abs=1e-12)
     assert found["brier"].value == pytest.approx(metrics.brier_score_loss(labels, scores), abs=1e-12)
@@ -35,7 +49,7 @@ def test_metrics_of_numbers_are_those_of_scikit_learn() -> None:
     rng = np.random.default_rng(2)
     labels = rng.normal(size=500)
     scores = labels + rng.normal(size=500)
-    found = outcomes(scores, labels)
+    found = measured(scores, labels)
     assert found["rmse"].value == pytest.approx(metrics.root_mean_squared_error(labels, scores))
     assert found["mae"].value == pytest.approx(metrics.mean_absolute_error(labels, scores))
 
@@ -47,15 +61,15 @@ def test_standard_errors_of_probabilities_are_those_that_resampling_finds(name: 
     resampled = []
     for _ in range(400):
         rows = rng.integers(0, len(labels), len(labels))
-        resampled.append(outcomes(scores[rows], labels[rows], "probability")[name].value)
-    assert outcomes(scores, labels)[name].error == pytest.approx(np.std(resampled), rel=0.15)
+        resampled.append(measured(scores[rows], labels[rows], "probability")[name].value)
+    assert measured(scores, labels)[name].error == pytest.approx(np.std(resampled), rel=0.15)
 
 
 def test_the_standard_error_of_a_root_mean_square_is_the_one_that_resampling_finds() -> None:
     rng = np.random.default_rng(4)
     errors = rng.standard_t(8, 1500)
     resampled = [math.sqrt(np.mean(rng.choice(errors, len(errors)) ** 2)) for _ in range(500)]
-    assert root_mean_square(errors).error == pytest.approx(np.std(resampled), rel=0.15)
+    assert measured(errors, np.zeros(len(errors)), "number")["rmse"].error == pytest.approx(np.std(resampled), rel=0.15)
 
 
 @given(rows=st.integers(1, 500), data=st.data())
@@ -72,7 +86,7 @@ def test_an_auc_and_its_mirror_image_add_up_to_one(data: st.DataObject) -> None:
     size = data.draw(st.integers(4, 40))
     scores = data.draw(arrays(np.float64, size, elements=st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0])))
     labels = data.draw(arrays(np.float64, size, elements=st.sampled_from([0.0, 1.0])))
-    one, other = auc(scores, labels), auc(1 - scores, labels)
+    one, other = (measured(each, labels, "probability").get("auc") for each in (scores, 1 - scores))
     if one is None or other is None:
         assert min(labels.sum(), (1 - labels).sum()) < 2
         return
@@ -93,16 +107,52 @@ def test_an_auc_and_its_mirror_image_add_up_to_one(data: st.DataObject) -> None:
     ],
 )
 def test_labels_say_what_is_measured(scores: list[float], labels: list[float], kind: str) -> None:
-    assert kind_of(np.array(scores, dtype=np.float64), np.array(labels, dtype=np.float64)) == kind
+    assert kind_of(tally_of(np.array(scores, dtype=np.float64), np.array(labels, dtype=np.float64))) == kind
 
 
 def test_one_row_or_one_class_has_no_metric_that_needs_two() -> None:
-    assert outcomes(np.array([0.4]), np.array([1.0])) == {}
-    assert "auc" not in outcomes(np.array([0.4, 0.6, 0.3]), np.array([1.0, 1.0, 1.0]))
+    assert measured(np.array([0.4]), np.array([1.0])) == {}
+    assert "auc" not in measured(np.array([0.4, 0.6, 0.3]), np.array([1.0, 1.0, 1.0]))
 
 
-def test_a_difference_of_two_versions_is_as_uncertain_as_both_together() -> None:
-    one, other = outcomes(*drawn(800, 5))["brier"], outcomes(*drawn(500, 6))["brier"]
-    found = difference(one, other)
-    assert found.value == one.value - other.value
-    assert found.error == pytest.approx(math.sqrt(one.error**2 + other.error**2))
+NUMBERS = st.one_of(
+    st.floats(-1e3, 1e3), st.sampled_from([0.0, 1.0, 0.5, 1e-13, 1 - 1e-13, -1e-300, 1e300, -1e300, 2.0]), st.floats(0, 1)
+)
+LABELLED = st.lists(st.tuples(NUMBERS, st.one_of(st.sampled_from([0.0, 1.0, 2.0]), NUMBERS)), max_size=30)
+
+
+def tally(rows: list[tuple[float, float]]) -> LabelTally:
+    both = np.array(rows, dtype=np.float64).reshape(-1, 2)
+    return tally_of(both[:, 0], both[:, 1])
+
+
+@given(LABELLED, LABELLED, LABELLED)
+def test_rows_that_are_added_and_taken_away_leave_the_same_as_the_others_alone(
+    first: list[tuple[float, float]], gone: list[tuple[float, float]], last: list[tuple[float, float]]
+) -> None:
+    found = tally(first).plus(tally(gone)).plus(tally(last)).plus(tally(gone), -1)
+    wanted = tally([*first, *last])
+    for name in LabelTally.__struct_fields__:
+        value = getattr(wanted, name)
+        if isinstance(value, float):
+            most = max(getattr(each, name) for each in (wanted, tally(gone)))
+            assert getattr(found, name) == pytest.approx(value, rel=1e-9, abs=1e-9 * max(1.0, most))
+        else:
+            assert getattr(found, name) == value
+
+
+@given(st.lists(NUMBERS, min_size=2, max_size=50))
+def test_places_never_fall_while_scores_rise(scores: list[float]) -> None:
+    places = places_of(np.array(sorted(scores)))
+    assert (np.diff(places) >= 0).all()
+
+
+@pytest.mark.parametrize("power", [1, 8])
+def test_an_auc_by_places_is_that_of_the_scores(power: int) -> None:
+    rng = np.random.default_rng(7)
+    scores = rng.beta(2, 3, 20_000) ** power
+    labels = (rng.random(20_000) < scores).astype(np.float64)
+    for each in (scores, 1 - scores):
+        found, wanted = outcomes(tally_of(each, labels))["auc"], measured(each, labels)["auc"]
+        assert found.value == pytest.approx(wanted.value, abs=1e-3)
+        assert found.error == pytest.approx(wanted.error, rel=0.01)

@@ -17,6 +17,7 @@ from tilth.core.clock import Millis
 from tilth.domains.serving.rules import stability
 from tilth.domains.serving.rules.guardrails import findings
 from tilth.domains.serving.rules.label_guardrails import label_findings
+from tilth.domains.serving.rules.outcomes import LabelTally, tally_of
 from tilth.domains.serving.rules.proportions import difference, wilson
 from tilth.domains.serving.rules.rollouts import Advance, Finish, Hold, RollBack, Verdict, judge
 from tilth.domains.serving.rules.traffic import follow, seen
@@ -154,11 +155,11 @@ def test_a_guardrail_that_is_off_finds_nothing() -> None:
     assert findings(off, tally(2), tally(1), (), alone=False) == ()
 
 
-def labelled(rows: int, skill: float, seed: int) -> tuple[Any, Any]:
+def labelled(rows: int, skill: float, seed: int) -> LabelTally:
     draw = np.random.default_rng(seed)
     labels = (draw.random(rows) < 0.3).astype(float)
     noise = draw.random(rows)
-    return skill * labels + (1 - skill) * noise, labels
+    return tally_of(skill * labels + (1 - skill) * noise, labels)
 
 
 def test_labels_send_a_blind_candidate_back_once_there_are_enough_of_them() -> None:

@@ -12,7 +12,7 @@ import click
 from tilth.cli.caller import Caller, shared
 from tilth.cli.client import Api
 from tilth.cli.label_files import rows_of_file
-from tilth.wire.labels import MAX_LABELS
+from tilth.wire.labels import MAX_LABELS, MOST_SCORES_A_DAY
 
 COVERAGE_COLUMNS = ("day", "model", "version", "predictions", "labelled", "share")
 OUTCOME_COLUMNS = ("version", "metric", "value", "low", "high", "rows")
@@ -48,14 +48,21 @@ def log_labels(caller: Caller, deployment: str, path: Path, label: str, predicti
             waiting = answer["waiting"]
             if not caller.as_json and sys.stderr.isatty():
                 click.echo(f"\r{total['received']:,} labels ", nl=False, err=True)
+        unscored = api.get(f"{where}/coverage")["unscored"] if waiting else 0
     if not caller.as_json and sys.stderr.isatty():
         click.echo(err=True)
-    said = (
-        f"{total['received']:,} labels: {total['new']:,} new, {total['corrected']:,} corrected, {total['unchanged']:,} as before"
-    )
-    caller.done(
-        f"{said}; {total['matched']:,} rows of predictions labelled, {waiting:,} labels wait for theirs",
-        {**total, "waiting": waiting},
+    said = f"{total['new']:,} new, {total['corrected']:,} corrected, {total['unchanged']:,} as before"
+    met = f"rows of predictions labelled: {total['matched']:,}, labels that wait for theirs: {waiting:,}"
+    caller.done(f"labels: {total['received']:,} received, {said}; {met}{_why(unscored)}", {**total, "waiting": waiting})
+
+
+def _why(unscored: int) -> str:
+    """What there is to know of labels that wait."""
+    if not unscored:
+        return ""
+    return (
+        f"\n{unscored:,} kept rows of the last days have no score, and labels of them wait in vain: before the first label (or a key, "
+        f"`tilth labels key`) the first {MOST_SCORES_A_DAY:,} rows of a UTC day are scored, from then on all"
     )
 
 
@@ -88,7 +95,8 @@ def show_coverage(caller: Caller, deployment: str, days: int) -> None:
     caller.show_rows(rows, COVERAGE_COLUMNS, f"no predictions of {deployment} in the last {days} days")
     key = f"; a label may name {', '.join(found['key'])} instead of a prediction" if found["key"] else ""
     click.echo(
-        f"{found['labelled']:,} of {found['predictions']:,} predictions are labelled; {found['waiting']:,} labels wait for theirs{key}"
+        f"labelled: {found['labelled']:,} of {found['predictions']:,} predictions; labels that wait for theirs: {found['waiting']:,}"
+        f"{key}{_why(found['unscored'])}"
     )
 
 

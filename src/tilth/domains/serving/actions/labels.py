@@ -15,15 +15,13 @@ from tilth.core.ids import ProjectId, new_id
 from tilth.domains.audit.actions import record
 from tilth.domains.models import queries as models
 from tilth.domains.serving.actions.generations import Change, Form, again, apply, checked_note
+from tilth.domains.serving.actions.rollout_labels import counted
 from tilth.domains.serving.queries import ab_tests, deployments, labels
 from tilth.domains.serving.queries import label_statements as statements
 from tilth.domains.serving.rules.labels import LabelReader, classes_of, without_repeats
 from tilth.domains.serving.types import Deployment
 from tilth.domains.serving.types.labels import OF_A_KEY, OF_THE_REQUEST, Label, SeveralRows, UnknownKeyColumn
-from tilth.wire.labels import MAX_LABELS, LabelsLogged, ScoredRows
-
-MOST_SCORES_A_DAY = 100_000
-"""Of a deployment that nobody labels, scores of so many rows a day are kept; of one that has labels, all."""
+from tilth.wire.labels import MAX_LABELS, MOST_SCORES_A_DAY, LabelsLogged, ScoredRows
 
 
 class TooManyLabels(Invalid):
@@ -64,12 +62,14 @@ def log_labels(tx: Tx, actor: Actor, project_id: ProjectId, name: str, read: Seq
         _row(found, actor, at, each) for each in read if stored.get((each.ref, each.row, each.at), each.value) != each.value
     ]
     new = [_row(found, actor, at, each) for each in read if (each.ref, each.row, each.at) not in stored]
-    tx.many(statements.KEEP_OLD, changed)
-    tx.many(statements.CORRECT, changed)
-    matched = _insert_matched(tx, found, new) + tx.many(statements.LABEL_ROW, [row for row in changed if row["row"] != OF_A_KEY])
     by_key = [row for row in (*new, *changed) if row["row"] == OF_A_KEY]
-    matched += tx.many(statements.LABEL_ROWS_OF_KEY, by_key)
-    tx.many(statements.MARK_KEY_MATCHED, by_key)
+    with counted(tx, found, [each.ref for each in read if each.row != OF_A_KEY], [row["ref"] for row in by_key]):
+        tx.many(statements.KEEP_OLD, changed)
+        tx.many(statements.CORRECT, changed)
+        matched = _insert_matched(tx, found, new)
+        matched += tx.many(statements.LABEL_ROW, [row for row in changed if row["row"] != OF_A_KEY])
+        matched += tx.many(statements.LABEL_ROWS_OF_KEY, by_key)
+        tx.many(statements.MARK_KEY_MATCHED, by_key)
     if changed:
         record(tx, actor, "label.corrected", project_id=project_id, thing=name, detail={"labels": len(changed)})
     return LabelsLogged(
@@ -117,15 +117,17 @@ def keep_scores(tx: Tx, deployment_id: str, block: ScoredRows) -> int:
     if rows and not _measured(tx, found):
         room = MOST_SCORES_A_DAY - labels.scored_on_day(tx, project_id, found.id, rows[0]["at"], MOST_SCORES_A_DAY)
         rows = rows[: max(room, 0)]
-    kept = tx.many(statements.INSERT_SCORED, rows)
-    window = {"window_ms": found.settings.label_window_s * SECOND}
-    if waiting:
-        tx.many(statements.TAKE_LABEL, rows)
-        tx.many(statements.TAKEN, rows)
     named = labels.labelled_keys(tx, project_id, found.id, [row["join_key"] for row in rows if row["join_key"] is not None])
-    keyed = [{**row, **window} for row in rows if row["join_key"] in named]
-    tx.many(statements.TAKE_LABEL_OF_KEY, keyed)
-    tx.many(statements.TAKEN_OF_KEY, keyed)
+    keyed = [{**row, "window_ms": found.settings.label_window_s * SECOND} for row in rows if row["join_key"] in named]
+    if not waiting and not keyed:
+        return tx.many(statements.INSERT_SCORED, rows)
+    with counted(tx, found, [row["prediction_id"] for row in rows]):
+        kept = tx.many(statements.INSERT_SCORED, rows)
+        if waiting:
+            tx.many(statements.TAKE_LABEL, rows)
+            tx.many(statements.TAKEN, rows)
+        tx.many(statements.TAKE_LABEL_OF_KEY, keyed)
+        tx.many(statements.TAKEN_OF_KEY, keyed)
     return kept
 
 

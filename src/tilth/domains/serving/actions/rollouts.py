@@ -11,6 +11,7 @@ from tilth.core.ids import ProjectId, new_id
 from tilth.domains.models import queries as model_queries
 from tilth.domains.serving.actions import ab_tests
 from tilth.domains.serving.actions.generations import checked_note, route_to
+from tilth.domains.serving.actions.rollout_labels import labels_say
 from tilth.domains.serving.actions.rollout_steps import Said, complete, enter, restore, tell
 from tilth.domains.serving.queries import deployments, rollouts
 from tilth.domains.serving.rules import rollouts as rules
@@ -31,7 +32,7 @@ from tilth.domains.serving.types import (
     TwoTargets,
 )
 from tilth.wire.plane import WorkerStatus
-from tilth.wire.rollouts import Evidence, Finding, StartRollout
+from tilth.wire.rollouts import Evidence, StartRollout
 
 LEAST_BETWEEN_VERDICTS = Millis(1000)
 """Of several control processes that come to judge the same rollout the first one does, the others find it done."""
@@ -123,7 +124,7 @@ def promote(
     """
     found, going = _under_way(tx, project_id, name, which)
     at, last = now(), going.step == len(going.plan.steps) - 1
-    evidence = _look(tx, found, going, workers, (), at)
+    evidence = _look(tx, found, going, workers, at)
     if to_end or last:
         complete(tx, found, going, Said("finish", checked_note(note) or "promoted by hand", actor, at, evidence=evidence))
     else:
@@ -138,17 +139,15 @@ def roll_back(
     """The champion gets all requests again. Raises UnknownRollout, RolloutOver."""
     found, going = _under_way(tx, project_id, name, which)
     at = now()
-    evidence = _look(tx, found, going, workers, (), at)
+    evidence = _look(tx, found, going, workers, at)
     restore(tx, found, going, Said("roll_back", checked_note(note) or "rolled back by hand", actor, at, evidence=evidence))
     return rollouts.rollout_named(tx, project_id, found.id, name, going.id)
 
 
-def judge(
-    tx: Tx, rollout: Rollout, workers: Sequence[WorkerStatus], outcomes: Sequence[Finding], at: Millis
-) -> rules.Verdict | None:
+def judge(tx: Tx, rollout: Rollout, workers: Sequence[WorkerStatus], at: Millis) -> rules.Verdict | None:
     """Looks at the rollout and moves it on, back, or not at all; None where somebody else did so a moment ago.
 
-    outcomes: what the labels say, measured before. A hold is stored when what is waited for changes. Safe to repeat.
+    A hold is stored when what is waited for changes. Safe to repeat.
     """
     project_id = ProjectId(rollout.project_id)
     # The deployment first, as everybody else locks it: two orders would be a deadlock.
@@ -156,7 +155,7 @@ def judge(
     going = rollouts.rollout_under_way(tx, project_id, rollout.deployment_id, lock=True)
     if found is None or going is None or going.id != rollout.id or at - going.judged < LEAST_BETWEEN_VERDICTS:
         return None
-    evidence = _look(tx, found, going, workers, outcomes, at)
+    evidence = _look(tx, found, going, workers, at)
     verdict = rules.judge(going.plan, going.step, evidence, at, paused=going.state == "paused")
     match verdict:
         case rules.Advance(reason):
@@ -173,14 +172,12 @@ def judge(
     return verdict
 
 
-def _look(
-    tx: Tx, found: Deployment, going: Rollout, workers: Sequence[WorkerStatus], outcomes: Sequence[Finding], at: Millis
-) -> Evidence:
+def _look(tx: Tx, found: Deployment, going: Rollout, workers: Sequence[WorkerStatus], at: Millis) -> Evidence:
     """Counts on from what was counted before, and keeps the result."""
     step = rollouts.step_of(tx, going.project_id, going.id, going.step)
     traffic: Traffic = follow(step.traffic, workers, found.id, step.started)
     model = model_queries.model_by_id(tx, going.project_id, going.model_id).name
-    evidence = evidence_of(going, step, model, traffic, workers, outcomes, at)
+    evidence = evidence_of(going, step, model, traffic, workers, labels_say(tx, going), at)
     rollouts.update_step(
         tx,
         going.project_id,

@@ -5,23 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from tilth.backends.sql import Database, Tx
-from tilth.core.clock import SECOND, Clock, Millis
+from tilth.backends.sql import Database
+from tilth.core.clock import Clock
 from tilth.core.errors import TilthError
 from tilth.domains.serving.actions import rollouts as actions
 from tilth.domains.serving.jobs.plane import StatusReader
 from tilth.domains.serving.queries import rollouts as queries
-from tilth.domains.serving.queries.labels import labelled_scores
-from tilth.domains.serving.rules.label_guardrails import Labelled, label_findings
 from tilth.domains.serving.rules.rollouts import Hold
 from tilth.domains.serving.types import Rollout
 from tilth.wire.plane import WorkerStatus
-from tilth.wire.rollouts import Finding
 
 log = logging.getLogger("tilth.serving")
-
-LABELS_EVERY = Millis(15 * SECOND)
-"""Labels come by the minute, and there may be hundreds of thousands."""
 
 
 class RolloutJudge:
@@ -34,14 +28,12 @@ class RolloutJudge:
         self._db = db
         self._statuses = statuses
         self._clock = clock
-        self._measured: dict[str, tuple[Millis, tuple[Finding, ...]]] = {}
 
     async def judge_all(self) -> int:
         """How many rollouts were looked at."""
         waiting = await self._db.read(queries.rollouts_under_way_across_projects)
         if not waiting:
             return 0
-        self._measured = {rollout.id: self._measured[rollout.id] for rollout in waiting if rollout.id in self._measured}
         workers = await asyncio.to_thread(self._statuses.read)
         for rollout in waiting:
             try:
@@ -52,29 +44,6 @@ class RolloutJudge:
         return len(waiting)
 
     async def _judge(self, rollout: Rollout, workers: list[WorkerStatus]) -> None:
-        outcomes = await self._outcomes(rollout)
-        verdict = await self._db.write(lambda tx: actions.judge(tx, rollout, workers, outcomes, self._clock()))
+        verdict = await self._db.write(lambda tx: actions.judge(tx, rollout, workers, self._clock()))
         if verdict is not None and not isinstance(verdict, Hold):
             log.info("rollout %s of version %d: %s", rollout.id, rollout.candidate, verdict)
-
-    async def _outcomes(self, rollout: Rollout) -> tuple[Finding, ...]:
-        """What the labels of everything answered since the rollout's start say."""
-        rails, now = rollout.plan.guardrails.labels, self._clock()
-        if not rails:
-            return ()
-        measured, found = self._measured.get(rollout.id, (Millis(0), ()))
-        if now - measured < LABELS_EVERY:
-            return found
-
-        def read(tx: Tx) -> tuple[Labelled, Labelled]:
-            where = (tx, rollout.project_id, rollout.deployment_id)
-            since, until = rollout.created, now + 1
-            return (
-                labelled_scores(*where, rollout.candidate, since, until),
-                labelled_scores(*where, rollout.champion, since, until),
-            )
-
-        candidate, champion = await self._db.read(read)
-        found = await asyncio.to_thread(label_findings, rails, candidate, champion)
-        self._measured[rollout.id] = (now, found)
-        return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,8 +14,8 @@ from sqlalchemy.sql.elements import ColumnElement
 from tilth.backends.sql import Tx
 from tilth.core.clock import DAY
 from tilth.domains.serving.queries.deployments import deployment_by_name, deployment_of
-from tilth.domains.serving.tables import deployment, label, label_correction, scored_prediction
-from tilth.domains.serving.types import Deployment
+from tilth.domains.serving.tables import deployment, label, label_correction, prediction_file, scored_prediction
+from tilth.domains.serving.types import Deployment, Rollout
 from tilth.domains.serving.types.labels import OF_A_KEY
 from tilth.wire.labels import Coverage, CoverageRow, LabelVersion
 
@@ -50,7 +50,34 @@ def labelled_scores(tx: Tx, project_id: str, deployment_id: str, version: int, s
         .order_by(_scored.at.desc())
         .limit(MAX_LABELLED_SCORES)
     )
-    both = np.array([(row[0], row[1]) for row in rows], dtype=np.float64).reshape(-1, 2)
+    return _pairs(rows)
+
+
+def labelled_since(
+    tx: Tx, going: Rollout, prediction_ids: Sequence[str], join_keys: Sequence[str]
+) -> dict[int, tuple[Floats, Floats]]:
+    """Scores and labels, both of shape (rows,), of what both versions of a rollout answered since it began: of these predictions, and of
+    those with these keys."""
+    rows: dict[tuple[str, int], Any] = {}
+    for column, wanted in ((_scored.prediction_id, prediction_ids), (_scored.join_key, join_keys)):
+        for some in _in_parts(wanted):
+            found = tx.all(
+                select(_scored.prediction_id, _scored.row, _scored.version, _scored.score, _scored.label).where(
+                    _in(_scored, going.project_id, going.deployment_id),
+                    column.in_(some),
+                    _scored.at >= going.created,
+                    _scored.label.is_not(None),
+                    _scored.score.is_not(None),
+                )
+            )
+            rows |= {(row.prediction_id, row.row): row for row in found}
+    return {
+        version: _pairs(row for row in rows.values() if row.version == version) for version in (going.candidate, going.champion)
+    }
+
+
+def _pairs(rows: Iterable[Any]) -> tuple[Floats, Floats]:
+    both = np.array([(row.score, row.label) for row in rows], dtype=np.float64).reshape(-1, 2)
     return both[:, 0], both[:, 1]
 
 
@@ -77,7 +104,24 @@ def label_coverage(tx: Tx, project_id: str, name: str, since: int) -> Coverage:
         key=list(found.settings.label_key),
         window_s=found.settings.label_window_s,
         days=rows,
+        unscored=_unscored(tx, found, since, rows),
     )
+
+
+def _unscored(tx: Tx, found: Deployment, since: int, rows: Sequence[CoverageRow]) -> int:
+    """Rows in files of whole days since a moment that have no score."""
+    scored: dict[str, int] = {}
+    for row in rows:
+        scored[row.day] = scored.get(row.day, 0) + row.predictions
+    columns = prediction_file.c
+    kept = tx.all(
+        select(columns.day, func.sum(columns.rows).label("rows"))
+        .where(_in(columns, found.project_id, found.id), ~columns.shadow, columns.last >= since, columns.day > _day(since // DAY))
+        .group_by(columns.day)
+        .order_by(columns.day.desc())
+        .limit(MAX_COVERAGE_ROWS)
+    )
+    return sum(max(0, int(row.rows) - scored.get(row.day, 0)) for row in kept)
 
 
 def coverage_rows(tx: Tx, project_id: str, deployment_id: str, since: int, until: int) -> list[CoverageRow]:
@@ -208,6 +252,27 @@ def scored_on_day(tx: Tx, project_id: str, deployment_id: str, at: int, most: in
         .subquery()
     )
     return int(tx.scalar(select(func.count()).select_from(inner)))
+
+
+def labels_of(tx: Tx, project_id: str, deployment_id: str, prediction_ids: Sequence[str]) -> dict[tuple[str, int], str]:
+    """The labels of these predictions as they were given, by (prediction id, row). One by prediction wins over one by key."""
+    by_key: dict[tuple[str, int], str] = {}
+    by_id: dict[tuple[str, int], str] = {}
+    for some in _in_parts(prediction_ids):
+        keyed = and_(_label.deployment_id == deployment_id, _label.ref == _scored.join_key, _label.row == OF_A_KEY)
+        rows = tx.all(
+            select(_scored.prediction_id, _scored.row, _label.text)
+            .join_from(scored_prediction, label, and_(keyed, _label.at == _scored.label_at))
+            .where(_in(_scored, project_id, deployment_id), _scored.prediction_id.in_(some), _scored.label.is_not(None))
+        )
+        by_key |= {(row[0], row[1]): row[2] for row in rows}
+        rows = tx.all(
+            select(_label.ref, _label.row, _label.text).where(
+                _in(_label, project_id, deployment_id), _label.ref.in_(some), _label.row > OF_A_KEY, _label.at == 0
+            )
+        )
+        by_id |= {(row[0], row[1]): row[2] for row in rows}
+    return by_key | by_id
 
 
 def label_history(tx: Tx, project_id: str, deployment_id: str, prediction_id: str, row: int) -> list[LabelVersion]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tilth.backends.sql import Tx
 from tilth.domains.serving.queries.deployments import deployment_by_name
 from tilth.domains.serving.queries.labels import labelled_scores, versions_with_labels
-from tilth.domains.serving.rules.outcomes import kind_of, outcomes
+from tilth.domains.serving.rules.outcomes import kind_of, outcomes, tally_of
 from tilth.wire.labels import OutcomeView, VersionOutcomes
 
 
@@ -17,7 +17,6 @@ def outcomes_by_version(tx: Tx, project_id: str, name: str, since: int, until: i
 
 
 def _measured(tx: Tx, project_id: str, deployment_id: str, version: int, since: int, until: int) -> VersionOutcomes:
-    scores, values = labelled_scores(tx, project_id, deployment_id, version, since, until)
-    kind = kind_of(scores, values)
-    metrics = [OutcomeView(name, each.value, each.low, each.high) for name, each in outcomes(scores, values, kind).items()]
-    return VersionOutcomes(version, kind, len(values), metrics)
+    tally = tally_of(*labelled_scores(tx, project_id, deployment_id, version, since, until), exact=True)
+    metrics = [OutcomeView(name, each.value, each.low, each.high) for name, each in outcomes(tally).items()]
+    return VersionOutcomes(version, kind_of(tally), tally.rows, metrics)

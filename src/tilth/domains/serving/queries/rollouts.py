@@ -8,16 +8,18 @@ from typing import Any
 import msgspec
 from sqlalchemy import Select, func, insert, select, update
 
-from tilth.backends.sql import Row, Tx
+from tilth.backends.sql import Row, Tx, upsert
 from tilth.core.clock import Millis
 from tilth.core.errors import Damaged
-from tilth.domains.serving.tables import rollout, rollout_step, rollout_verdict
+from tilth.domains.serving.rules.outcomes import LabelTally
+from tilth.domains.serving.tables import rollout, rollout_label_tally, rollout_step, rollout_verdict
 from tilth.domains.serving.types import Plan, Rollout, RolloutStep, Route, Traffic, UnknownRollout
 from tilth.wire.rollouts import Evidence, VerdictView
 
 MAX_ROLLOUTS = 1000
 MAX_VERDICTS = 200
 LATEST = "latest"
+_KEEP_TALLY = upsert(rollout_label_tally, ["rollout_id", "version"], ["tally"])
 
 
 def rollout_named(tx: Tx, project_id: str, deployment_id: str, deployment: str, wanted: str, *, lock: bool = False) -> Rollout:
@@ -87,6 +89,23 @@ def next_verdict(tx: Tx, project_id: str, rollout_id: str) -> int:
     """The number of the verdict that is stored next, from 1. The rollout is locked."""
     conditions = (rollout_verdict.c.project_id == project_id, rollout_verdict.c.rollout_id == rollout_id)
     return int(tx.scalar(select(func.coalesce(func.max(rollout_verdict.c.number), 0)).where(*conditions))) + 1
+
+
+def label_tallies(tx: Tx, project_id: str, rollout_id: str) -> dict[int, LabelTally]:
+    """What the labels add up to of everything that was answered since the rollout began, by version; of both, once they have any."""
+    columns = rollout_label_tally.c
+    rows = tx.all(
+        select(columns.version, columns.tally)
+        .where(columns.project_id == project_id, columns.rollout_id == rollout_id)
+        .order_by(columns.version)
+        .limit(2)
+    )
+    return {row.version: _read(row.tally, LabelTally) for row in rows}
+
+
+def keep_label_tally(tx: Tx, project_id: str, rollout_id: str, version: int, tally: LabelTally) -> None:
+    """The rollout's deployment is locked."""
+    tx.run(_KEEP_TALLY.values(project_id=project_id, rollout_id=rollout_id, version=version, tally=document(tally)))
 
 
 def insert_rollout(tx: Tx, row: Mapping[str, Any]) -> None:

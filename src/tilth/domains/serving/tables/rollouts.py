@@ -58,6 +58,16 @@ rollout_step = Table(
     ForeignKeyConstraint(["rollout_id"], ["rollout.id"]),
 )
 
+rollout_label_tally = Table(
+    "rollout_label_tally",
+    metadata,
+    Column("rollout_id", Str, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("project_id", Str, nullable=False),
+    Column("tally", Document, nullable=False),
+    ForeignKeyConstraint(["rollout_id"], ["rollout.id"]),
+)
+
 rollout_verdict = Table(
     "rollout_verdict",
     metadata,
