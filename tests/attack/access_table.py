@@ -17,6 +17,7 @@ POST   /api/v1/login-links                                                      
 PUT    /api/v1/password                                                               signed_in   manage
 GET    /api/v1/outbox                                                                 auditor     read
 POST   /api/v1/outbox/{event_id:str}/retry                                            admin       manage
+POST   /api/v1/predictions/refused/retry                                              admin       manage
 GET    /api/v1/p/{project:str}/access                                                 viewer      read
 GET    /api/v1/p/{project:str}/audit                                                  maintainer  read
 PATCH  /api/v1/p/{project:str}/comments/{comment_id:str}                              viewer      write

@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,17 +17,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tilth.core.errors import Invalid
 from tilth.core.hashing import FileEntry, Manifest, content_address
 from tilth.core.ids import new_id
+from tilth.plane.shipping.aside import Aside
 from tilth.plane.shipping.control import Control
 from tilth.plane.shipping.joining import join_next
 from tilth.plane.shipping.keeping import is_kept
 from tilth.plane.shipping.segments import close_left_ones, closed_segments
-from tilth.plane.shipping.shipper import Shipper
+from tilth.plane.shipping.shipper import TRIES, Shipper
 from tilth.wire import predictions
 from tilth.wire.models import ModelDocument
-from tilth.wire.plane import PREDICTIONS_FOLDER, STATE_PATH, PlaneState
-from tilth.wire.predictions import PredictionFrame
+from tilth.wire.plane import PREDICTIONS_FOLDER, REFUSED_FOLDER, STATE_PATH, PlaneState
+from tilth.wire.predictions import HEAD, MAGIC, PredictionFrame
 from tilth.wire.shipping import LogPolicy
 from tilth.wire.signature import Column, Signature, Tensor
 
@@ -47,10 +50,11 @@ TENSORS = Signature(
 
 SHIP = """
 from pathlib import Path
+from tilth.plane.shipping.aside import Aside
 from tilth.plane.shipping.control import Control
 from tilth.plane.shipping.shipper import Shipper
 home = Path({home!r})
-Shipper(home, Control(home)).ship_next()
+Shipper(home, Control(home), Aside(home)).ship_next()
 """
 
 
@@ -110,7 +114,7 @@ class Deployed:
         return path
 
     def ship(self) -> Shipper:
-        shipper = Shipper(self.home, Control(self.home))
+        shipper = Shipper(self.home, Control(self.home), Aside(self.home))
         while shipper.ship_next():
             pass
         return shipper
@@ -139,7 +143,7 @@ def test_rows_stand_in_files_of_their_day_as_they_were_asked_and_answered(deploy
     place.segment(two, split, place.flight(moment=NOON + 86_400_000))
     shipper = place.ship()
     assert (shipper.shipped, shipper.undecoded, shipper.dropped) == (4, 0, 0)
-    assert list(place.folder.iterdir()) == []
+    assert list(place.folder.glob("*.closed")) == []
     assert [(file["day"], file["rows"]) for file in place.files()] == [("2026-03-02", 1), ("2026-03-01", 3)]
     kept = place.kept()
     assert kept["in_origin"].to_list() == ["JFK", "EWR", "EWR", "JFK"]
@@ -175,7 +179,7 @@ def test_one_request_of_very_many_rows_holds_up_nobody(deploy: Callable[..., Dep
     columns = {"origin": ["JFK"] * rows, "hour": [5] * rows, "wind": [None] * rows}
     place.segment(place.frame({"inputs": columns}, [0.25] * rows, rows))
     assert place.ship().shipped == rows
-    assert list(place.folder.iterdir()) == []
+    assert list(place.folder.glob("*.closed")) == []
 
 
 def test_a_segment_found_again_is_deleted_and_brings_nothing_twice(deploy: Callable[..., Deployed]) -> None:
@@ -282,6 +286,55 @@ def test_small_files_of_a_day_become_one_with_the_same_rows(deploy: Callable[...
     assert len(place.files()) == 1
     after = place.kept()
     assert after.equals(before)
+
+
+def refuse(place: Deployed) -> Path:
+    """A segment that control does not take: a moment beyond what is one."""
+    return place.segment(place.flight(moment=1 << 60))
+
+
+def ship_all(place: Deployed) -> int:
+    """Until nothing waits; how often a segment was refused and left for another try."""
+    shipper = Shipper(place.home, Control(place.home), Aside(place.home))
+    refusals = 0
+    while closed_segments(place.folder):
+        try:
+            shipper.ship_next()
+        except (Invalid, ValueError):
+            refusals += 1
+    return refusals
+
+
+def test_a_segment_that_is_refused_again_and_again_is_set_aside_and_the_later_ones_come_through(
+    deploy: Callable[..., Deployed],
+) -> None:
+    place = deploy("refused")
+    bad, good = refuse(place), place.segment(place.flight())
+    content = bad.read_bytes()
+    refusals = ship_all(place)
+    assert refusals == TRIES
+    assert not good.exists()
+    assert len(place.kept()) == 1
+    [noted] = [each for each in Aside(place.home).segments() if place.id in each.deployment_ids]
+    assert (noted.size, noted.id) == (len(content), bad.stem.rpartition("-")[2])
+    assert (place.home / REFUSED_FOLDER / bad.name).read_bytes() == content
+    # Whoever mended the reason has it tried again.
+    assert place.ask("/api/v1/predictions/refused/retry", "POST")["segments"] >= 1
+    assert bad.read_bytes() == content
+    bad.unlink()
+
+
+def test_a_segment_that_cannot_be_read_is_set_aside(deploy: Callable[..., Deployed]) -> None:
+    place = deploy("unreadable")
+    whole = predictions.encode(place.flight())
+    payload = whole[HEAD.size :].replace(place.name.encode(), b"\xff" * len(place.name))
+    bad = place.segment()
+    bad.write_bytes(HEAD.pack(MAGIC, len(payload), zlib.crc32(payload)) + payload)
+    good = place.segment(place.flight())
+    ship_all(place)
+    assert not bad.exists()
+    assert not good.exists()
+    assert (place.home / REFUSED_FOLDER / bad.name).exists()
 
 
 def test_control_that_is_away_leaves_everything_where_it_is(deploy: Callable[..., Deployed]) -> None:

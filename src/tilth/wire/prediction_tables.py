@@ -13,7 +13,8 @@ from tilth.wire.shipping import Redaction
 class PredictionRow(msgspec.Struct, frozen=True):
     """One row of one answered request. inputs: as the request had them, or their hashes. route_key_hash: empty without a route key.
 
-    sample_weight: how many predictions it stands for where only a sample is kept. latency_ms None: not known.
+    sample_weight: how many predictions it stands for where only a sample is kept. latency_ms None: not known. label: what came true, as it
+    was given; None while it is not known.
     """
 
     prediction_id: str
@@ -29,6 +30,7 @@ class PredictionRow(msgspec.Struct, frozen=True):
     sample_weight: float
     inputs: dict[str, Any]
     outputs: dict[str, Any]
+    label: str | None = None
 
     @property
     def row_id(self) -> str:

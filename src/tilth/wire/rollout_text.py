@@ -37,8 +37,13 @@ def steps_of(text: str, bake: str) -> tuple[StepPlan, ...]:
 
 
 def span_text(seconds: float) -> str:
-    """`90 s`, `10 min`, `2 h` or `1 d`: the largest unit that says it in whole numbers."""
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size and seconds % size == 0:
-            return f"{seconds / size:g} {unit}"
-    return f"{seconds:g} s"
+    """`90 s`, `10 min`, `8 min 31 s` or `1 d 2 h`: below two minutes in seconds, else by its two largest units."""
+    if seconds < 120 and seconds != 60:
+        return f"{seconds:g} s"
+    rest = round(seconds)
+    parts: list[tuple[int, str]] = []
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
+        count, rest = divmod(rest, size)
+        if count or parts:
+            parts.append((count, unit))
+    return " ".join(f"{count} {unit}" for count, unit in parts[:2] if count)

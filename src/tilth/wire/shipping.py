@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from tilth.wire.labels import ScoredRows
+from tilth.wire.labels import Hex32, ScoredRows
 from tilth.wire.plane import PlaneDeployment
 
 SHIPPER_STATUS_PATH = "plane/shipping.json"
@@ -24,9 +24,9 @@ SHIPPER_LEASE_MS = 15_000
 """A shipper whose status is older than this is not there: workers then close segments by size and age alone."""
 
 Redaction = Literal["hash", "drop"]
-Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
-Hex32 = Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
-Day = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+Day = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")]
+VersionKey = Annotated[str, Meta(pattern=r"^.{1,250}/[0-9]{1,9}\Z")]
 Count = Annotated[int, Meta(ge=0, le=1 << 53)]
 
 
@@ -66,13 +66,13 @@ class ShippedFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     day: Day
     digest: Sha256
     size: Count
-    rows: Annotated[int, Meta(ge=1, le=1 << 31)]
+    rows: Annotated[int, Meta(ge=1, le=(1 << 31) - 1)]
     first: Count
     last: Count
     min_id: Hex32
     max_id: Hex32
     columns: Sha256
-    versions: Annotated[tuple[str, ...], Meta(min_length=1, max_length=10_000)]
+    versions: Annotated[tuple[VersionKey, ...], Meta(min_length=1, max_length=10_000)]
     shadow: bool = False
 
 
@@ -171,10 +171,27 @@ class ShadowStatus(msgspec.Struct, frozen=True):
     shadows: tuple[ShadowCounts, ...] = ()
 
 
+class RefusedSegment(msgspec.Struct, frozen=True):
+    """A segment that was set aside because control refused it, or because it could not be read, again and again.
+
+    size: bytes. at: moment in ms when it was set aside. deployment_ids: of those whose predictions it holds, as far as it could be read.
+    """
+
+    id: str
+    size: int
+    at: int
+    why: str
+    deployment_ids: tuple[str, ...] = ()
+
+
+class RetriedSegments(msgspec.Struct, frozen=True):
+    segments: int
+
+
 class ShipperStatus(msgspec.Struct, frozen=True):
     """Written into the home after each round. error: why the last one failed, else empty. waiting_bytes: of closed segments.
 
-    shipped, undecoded, dropped: rows since its start; torn_bytes: likewise.
+    shipped, undecoded, dropped: rows since its start; torn_bytes: likewise. refused: the oldest 100.
     """
 
     pid: int
@@ -186,3 +203,4 @@ class ShipperStatus(msgspec.Struct, frozen=True):
     torn_bytes: int = 0
     waiting_bytes: int = 0
     error: str = ""
+    refused: tuple[RefusedSegment, ...] = ()

@@ -18,6 +18,7 @@ from tilth.cli.checks.answers import check_control, check_events, check_model_se
 from tilth.cli.checks.findings import Finding, broken, note, ok
 from tilth.cli.checks.installation import check_packages, check_python
 from tilth.cli.checks.place import check_clock, check_home, check_locks, check_sqlite
+from tilth.cli.checks.shipping import check_shipping
 from tilth.core import clock
 from tilth.core.errors import TilthError
 from tilth.core.home import DATABASE_FILE, NoServer, find_target
@@ -72,6 +73,7 @@ def examine(home: Path, *, try_migrations: bool = False) -> Iterator[Finding]:
     if control.condition == "ok":
         yield check_events(target)
     yield from check_model_servers(home, target, clock.now())
+    yield from check_shipping(home, clock.now())
 
 
 def _check_database(settings: Settings) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tilth.cli.caller import Caller, moment, shared
-from tilth.cli.client import Api
+from tilth.cli.client import API, Api
 from tilth.core.errors import Invalid
 from tilth.sdk.moments import moment_of
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 NEVER = 1 << 53
 MOST_ROWS = 1000
 FORMATS = (".parquet", ".csv", ".jsonl")
-ROW_FIELDS = ("prediction_id", "row", "at", "model", "version", "latency_ms", "request_id")
+ROW_FIELDS = ("prediction_id", "row", "at", "model", "version", "latency_ms", "request_id", "label")
 
 
 class UnknownRedaction(Invalid):
@@ -132,6 +132,15 @@ def flush(caller: Caller, deployment: str, timeout_s: float) -> None:
     caller.done(f"every prediction answered before {moment(found['until'])} can be read", found)
 
 
+@predictions.command("retry", epilog="\b\nExample:\n  tilth predictions retry\n")
+@shared(project=False)
+def retry(caller: Caller) -> None:
+    """Try again to ship segments of the prediction log that were set aside, as `tilth doctor` tells. For admins."""
+    with Api(caller.target()) as api:
+        found = api.call("POST", f"{API}/predictions/refused/retry")
+    caller.done(f"segments that are tried again: {found['segments']:,}", found)
+
+
 @predictions.command(
     "policy",
     epilog="""\b
@@ -187,10 +196,11 @@ def _flat(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _columns_of(rows: list[dict[str, Any]]) -> list[str]:
-    """Id, moment and version first, then outputs and inputs, as far as any row has them."""
+    """Id, moment and version first, then labels, outputs and inputs, as far as any row has them."""
     names = dict.fromkeys(f"out_{name}" for row in rows for name in row["outputs"])
     names |= dict.fromkeys(f"in_{name}" for row in rows for name in row["inputs"])
-    return ["prediction_id", "row", "at", "version", *names]
+    labelled = ["label"] if any(row["label"] is not None for row in rows) else []
+    return ["prediction_id", "row", "at", "version", *labelled, *names]
 
 
 def _facts(row: dict[str, Any]) -> dict[str, Any]:

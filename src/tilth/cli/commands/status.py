@@ -38,6 +38,9 @@ def status(caller: Caller) -> None:
     caller.show_record(record)
     click.echo()
     caller.show_rows(map(row_of, deployments), DEPLOYMENT_COLUMNS, "nothing is deployed in this project")
+    for each in deployments:
+        if each["status"]["unshipped"]:
+            click.secho(f"{each['name']}: {each['status']['unshipped']}", fg="yellow", err=True)
 
 
 @click.command(

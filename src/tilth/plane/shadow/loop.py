@@ -13,6 +13,7 @@ import msgspec
 from tilth.core import clock
 from tilth.core.errors import TilthError
 from tilth.plane.shipping.control import Control
+from tilth.plane.whole_files import write_whole
 from tilth.wire.plane import PREDICTIONS_FOLDER
 from tilth.wire.shipping import SHADOW_STATUS_PATH, PlaneShadows, ShadowCounts, ShadowStatus
 
@@ -88,11 +89,7 @@ class Shadows:
             error=self._error,
             shadows=counts,
         )
-        path = self._home / SHADOW_STATUS_PATH
-        fresh = path.with_suffix(f".{os.getpid()}.new")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            fresh.write_bytes(msgspec.json.encode(status))
-            fresh.replace(path)
+            write_whole(self._home / SHADOW_STATUS_PATH, msgspec.json.encode(status))
         except OSError as error:
             logger.error("the status cannot be written: %s", error)

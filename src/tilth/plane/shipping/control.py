@@ -123,6 +123,7 @@ def _refused(status: int, body: bytes, where: str) -> TilthError:
         detail = msgspec.json.decode(body, type=ErrorBody).error
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return ControlUnreachable(f"the control process answered {status} to {where}; see its log")
-    if status >= 500 or status in (401, 403, 429):
+    # A plain 500 is what this very request broke: the same again would break the same again.
+    if status > 500 or status in (401, 403, 429):
         return ControlUnreachable(f"the control process answered {status} to {where}: {detail.message}")
     return KINDS.get(detail.kind, TilthError)(detail.message)

@@ -36,7 +36,7 @@ def join_next(control: Control) -> bool:
 
 def _joined(control: Control, wanted: Compaction) -> pl.DataFrame:
     frames = [pl.read_parquet(io.BytesIO(control.download(file.id))) for file in wanted.files]
-    return pl.concat(frames, how="vertical").sort(["at", "prediction_id", "version", "row"])
+    return pl.concat(frames, how="vertical")
 
 
 def _announced(wanted: Compaction, joined: pl.DataFrame, digest: str, size: int) -> ShippedFile:

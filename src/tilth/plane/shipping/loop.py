@@ -12,8 +12,10 @@ import msgspec
 
 from tilth.core import clock
 from tilth.core.errors import TilthError
+from tilth.plane.shipping.aside import Aside
 from tilth.plane.shipping.control import Control
 from tilth.plane.shipping.segments import close_left_ones, closed_segments
+from tilth.plane.whole_files import write_whole
 from tilth.wire.plane import PREDICTIONS_FOLDER
 from tilth.wire.shipping import SHIPPER_STATUS_PATH, ShipperStatus
 
@@ -35,6 +37,7 @@ class Shipping:
         self._home = home
         self._folder = home / PREDICTIONS_FOLDER
         self._control = Control(home)
+        self._aside = Aside(home)
         self._shipper: Shipper | None = None
         self._started = clock.now()
         self._next_join = clock.monotonic() + JOIN_EVERY_S / 4
@@ -83,7 +86,7 @@ class Shipping:
         if self._shipper is None:
             from tilth.plane.shipping.shipper import Shipper
 
-            self._shipper = Shipper(self._home, self._control)
+            self._shipper = Shipper(self._home, self._control, self._aside)
         return self._shipper
 
     def _close_left_ones(self) -> None:
@@ -103,12 +106,9 @@ class Shipping:
             torn_bytes=shipper.torn_bytes if shipper else 0,
             waiting_bytes=sum(segment.size for segment in closed_segments(self._folder)),
             error=error,
+            refused=self._aside.segments(),
         )
-        path = self._home / SHIPPER_STATUS_PATH
-        fresh = path.with_suffix(f".{os.getpid()}.new")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            fresh.write_bytes(msgspec.json.encode(status))
-            fresh.replace(path)
+            write_whole(self._home / SHIPPER_STATUS_PATH, msgspec.json.encode(status))
         except OSError as failure:
             logger.error("the status cannot be written: %s", failure)

@@ -19,6 +19,8 @@ from tilth.wire.predictions import PredictionFrame
 from tilth.wire.shipping import ShippedFile
 
 Values = Mapping[str, list[Any]]
+GROUP_ROWS = 16_384
+"""Rows that are read at once at least: each group of them tells its first and last moment and id, by which readers leave it out."""
 _OF_REQUEST = [name for name in BASE if name != "row"]
 """Columns that are the same in every row of a request, in the order of the notes that `add` makes."""
 
@@ -105,9 +107,10 @@ class Rows:
 
 
 def written(frame: pl.DataFrame) -> bytes:
-    """A Parquet file."""
+    """A Parquet file, oldest row first."""
     out = io.BytesIO()
-    frame.write_parquet(out, compression="zstd", statistics=True)
+    ordered = frame.sort("at", "prediction_id", "version", "row")
+    ordered.write_parquet(out, compression="zstd", statistics=True, row_group_size=GROUP_ROWS)
     return out.getvalue()
 
 

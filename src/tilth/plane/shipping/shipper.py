@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from tilth.core.errors import Invalid
+from tilth.core.errors import Invalid, TilthError
 from tilth.core.killpoints import reach
+from tilth.plane.fetching import ControlUnreachable
 from tilth.plane.protocols.reading import Read, columns_of
+from tilth.plane.shipping.aside import Aside
 from tilth.plane.shipping.control import Control
 from tilth.plane.shipping.keeping import is_kept
 from tilth.plane.shipping.rows import Rows, day_of
@@ -30,24 +32,54 @@ BATCH_BYTES = 64 << 20
 BATCH_SEGMENTS = 200
 FILE_CELLS = 2_000_000
 """Values that wait in memory for one file, some 32 bytes each."""
+TRIES = 3
+"""A segment that is refused so often on its own is set aside, so that the later ones come through."""
 _NOTHING = Read({}, {})
 
 
 class Shipper:
     """Blocking. `totals` counts what became of rows since the start."""
 
-    def __init__(self, home: Path, control: Control) -> None:
+    def __init__(self, home: Path, control: Control, aside: Aside) -> None:
         self._folder = home / PREDICTIONS_FOLDER
         self._control = control
+        self._aside = aside
         self._versions = Versions(home, control)
+        self._refusals: dict[str, int] = {}
         self.shipped = self.undecoded = self.dropped = self.torn_bytes = 0
 
     def ship_next(self) -> bool:
-        """Ships some of the closed segments, oldest first; whether there were any. Raises ControlUnreachable; then nothing is deleted."""
-        batch = _batch(closed_segments(self._folder))
+        """Ships some of the closed segments, oldest first; whether there were any.
+
+        Raises ControlUnreachable, and why the segments were refused as long as they may come through another time; then nothing is
+        deleted.
+        """
+        waiting = closed_segments(self._folder)
+        # One that was refused goes alone, for only so it is known to be the one.
+        batch = waiting[:1] if waiting and waiting[0].id in self._refusals else _batch(waiting)
         if not batch:
             return False
         load = _Load(self._control, self._versions)
+        try:
+            self._ship(batch, load)
+        except (ControlUnreachable, OSError):
+            raise
+        except Exception as refusal:  # a segment holds what models and their users wrote: reading it may raise anything
+            if not self._set_aside(batch, refusal, load.deployment_ids):
+                raise
+        return True
+
+    def _set_aside(self, batch: Sequence[Segment], refusal: Exception, deployment_ids: Collection[str]) -> bool:
+        """Whether it was time to."""
+        for segment in batch:
+            self._refusals[segment.id] = self._refusals.get(segment.id, 0) + (len(batch) == 1)
+        if self._refusals[batch[0].id] < TRIES:
+            return False
+        why = str(refusal) if isinstance(refusal, TilthError) else f"{type(refusal).__name__}: {refusal}"
+        self._aside.put(batch[0], why, deployment_ids)
+        return True
+
+    def _ship(self, batch: Sequence[Segment], load: _Load) -> None:
         segments = [load.add(segment) for segment in batch]
         files = load.finish()
         reach("predictions_uploaded")
@@ -59,7 +91,6 @@ class Shipper:
             self._count(segments, files)
         # Where some were known, the others come again in the next round.
         self._delete([segment for segment in batch if not answer.known or segment.id in answer.known])
-        return True
 
     def _count(self, segments: Sequence[ShippedSegment], files: Sequence[ShippedFile]) -> None:
         self.shipped += sum(file.rows for file in files)
@@ -81,6 +112,7 @@ class Shipper:
 
     def _delete(self, segments: Sequence[Segment]) -> None:
         for segment in segments:
+            self._refusals.pop(segment.id, None)
             segment.path.unlink(missing_ok=True)
             reach("segment_deleted")
         folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -91,7 +123,7 @@ class Shipper:
 
 
 class _Load:
-    """The rows of one shipment on their way into files."""
+    """The rows of one shipment on their way into files. deployment_ids: of those whose frames were read."""
 
     def __init__(self, control: Control, versions: Versions) -> None:
         self._control = control
@@ -99,11 +131,13 @@ class _Load:
         self._rows: dict[tuple[str, str, str, bool], Rows] = {}
         self._scores: dict[str, Scores] = {}
         self._files: list[ShippedFile] = []
+        self.deployment_ids: set[str] = set()
 
     def add(self, segment: Segment) -> ShippedSegment:
         frames = undecoded = dropped = 0
         for frame in segment.frames():
             frames += 1
+            self.deployment_ids.add(frame.deployment_id)
             known = self._versions.find(frame.deployment_id, frame.version) if frame.rows else None
             if known is None:
                 dropped += frame.rows

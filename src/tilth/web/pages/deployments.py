@@ -18,11 +18,10 @@ from tilth.core.names import check_slug
 from tilth.domains.models import queries as models
 from tilth.domains.models.types import UnknownModel, UnknownVersion
 from tilth.domains.serving import actions, queries
-from tilth.domains.serving.api.deployments import read_statuses
-from tilth.domains.serving.queries import Surroundings
+from tilth.domains.serving.api.deployments import surroundings
 from tilth.domains.serving.rules.liveness import merge, percentile_ms
 from tilth.domains.serving.rules.running import how_it_runs
-from tilth.guard import Access, AccessTo, Permission, get, post
+from tilth.guard import AccessTo, Permission, get, post
 from tilth.web import charts
 from tilth.web.commands import shown_command
 from tilth.web.formatting import of_total
@@ -35,11 +34,6 @@ from tilth.wire.signature import Column
 
 BUDGET_MS = 20
 """What a page calls slow: the 99th percentile that a deployment of a small model must stay under."""
-
-
-async def surroundings(request: Asked, access: Access[Any]) -> Surroundings:
-    """What the queries of deployments need beside the database: the young statuses of the workers, and their address."""
-    return Surroundings(access.project, await read_statuses(request), request.app.state.get("tilth_serve_url") or "")
 
 
 @get("/p/{project:str}/deployments", permission=Permission.DEPLOYMENT_READ)

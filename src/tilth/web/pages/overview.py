@@ -14,6 +14,7 @@ from tilth.core.clock import DAY, Millis, now
 from tilth.domains.identity import queries as identity
 from tilth.domains.models import queries as models
 from tilth.domains.serving import queries as serving
+from tilth.domains.serving.api.deployments import surroundings
 from tilth.domains.tracking import queries as tracking
 from tilth.domains.tracking.queries.experiment_search import experiments_with
 from tilth.domains.tracking.rules.filters import Condition
@@ -22,7 +23,7 @@ from tilth.web.commands import shown_command
 from tilth.web.first_steps import all_steps, connect
 from tilth.web.formatting import count, counted, date, milliseconds, number, part
 from tilth.web.metric_names import ranked
-from tilth.web.pages.deployments import BUDGET_MS, surroundings
+from tilth.web.pages.deployments import BUDGET_MS
 from tilth.web.pages.frame import Asked, curl, project_url, shell
 from tilth.web.render import Tone, page
 from tilth.web.run_table import Column, RunValues, lines

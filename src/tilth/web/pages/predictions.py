@@ -76,6 +76,7 @@ async def predictions_page(request: Asked, access: AccessTo[None], name: FromPat
         versions=sorted({route.version for route in found.routes} | ({version} if version else set()), reverse=True),
         later=bool(token),
         next_url=with_query(base, version=version or None, after=kept.next_page_token) if kept.next_page_token else None,
+        labelled=any(row.label is not None for row in rows),
         sampled=any(row.sample_weight != 1 for row in rows),
         snippets=_list_snippets(project, name),
         short=_short,

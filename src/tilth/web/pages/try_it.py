@@ -16,13 +16,13 @@ from tilth.core.ports import Blobs
 from tilth.domains.models import queries as models
 from tilth.domains.models.types import UnknownModel, UnknownVersion
 from tilth.domains.serving import queries
+from tilth.domains.serving.api.deployments import surroundings
 from tilth.domains.serving.jobs.trial import Trial, TrialDesk, message_of
 from tilth.domains.serving.rules import trial as rules
 from tilth.domains.serving.rules.trial import UnreadableField
 from tilth.guard import Access, AccessTo, Permission, get, post
 from tilth.web.commands import shown_command
 from tilth.web.pages.deployment_tabs import deployment_tabs
-from tilth.web.pages.deployments import surroundings
 from tilth.web.pages.frame import Asked, Form, may, project_url, read_form, shell
 from tilth.web.render import page
 from tilth.wire.serving import DeploymentView

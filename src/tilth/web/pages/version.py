@@ -19,6 +19,7 @@ from tilth.domains.models.rules.card import HUMAN_FIELDS
 from tilth.domains.models.rules.gates import parse_gate
 from tilth.domains.models.types import NotImported
 from tilth.domains.serving import queries as serving
+from tilth.domains.serving.api.deployments import surroundings
 from tilth.domains.tracking import queries as tracking
 from tilth.guard import AccessTo, Permission, get, post
 from tilth.web.commands import shown_command
@@ -27,7 +28,6 @@ from tilth.web.importances import importance_part, reasons_part
 from tilth.web.interval_charts import Interval, interval_bar, span_of
 from tilth.web.metric_names import ranked
 from tilth.web.pages.comments import comments_part
-from tilth.web.pages.deployments import surroundings
 from tilth.web.pages.frame import Asked, back, curl, may, project_url, read_form, shell
 from tilth.web.render import draw, page
 from tilth.web.scorings import ScoringLine, scorings_of

@@ -18,12 +18,14 @@ from tilth.core.ports import Blobs
 from tilth.domains.models import queries as models
 from tilth.domains.models.types import UnknownModelFile
 from tilth.domains.serving import actions, queries
+from tilth.domains.serving.api.predictions import DESK
 from tilth.domains.serving.queries import Surroundings
 from tilth.domains.serving.rules.liveness import status_of
 from tilth.domains.serving.types import InvalidSplit
 from tilth.guard import Access, AccessTo, Permission, delete, get, post, put
 from tilth.wire.plane import WorkerStatus
 from tilth.wire.serving import Deploy, DeploymentDetail, DeploymentPage, DeploymentView, RollBack, Split
+from tilth.wire.shipping import ShipperStatus
 
 BASE = "/api/v1/p/{project:str}/deployments"
 ONE = BASE + "/{name:str}"
@@ -41,8 +43,12 @@ async def read_statuses(request: Request[Any, Any, Any]) -> list[WorkerStatus]:
     return found
 
 
-async def _scope(request: Request[Any, Any, Any], access: Access[Any]) -> Surroundings:
-    return Surroundings(access.project, await read_statuses(request), request.app.state.get("tilth_serve_url") or "")
+async def surroundings(request: Request[Any, Any, Any], access: Access[Any]) -> Surroundings:
+    """What the queries of deployments need beside the database."""
+    statuses = await read_statuses(request)
+    shipper: ShipperStatus | None = await asyncio.to_thread(request.app.state[DESK].status)
+    serve_url = request.app.state.get("tilth_serve_url") or ""
+    return Surroundings(access.project, statuses, serve_url, shipper.refused if shipper else ())
 
 
 @get(BASE, permission=Permission.DEPLOYMENT_READ)
@@ -50,14 +56,14 @@ async def list_deployments(
     request: Request[Any, Any, Any], access: AccessTo[None], limit: FromQuery[int] = 100, offset: FromQuery[int] = 0
 ) -> DeploymentPage:
     """By name, each with what the model servers say of it."""
-    scope = await _scope(request, access)
+    scope = await surroundings(request, access)
     return await access.read(lambda tx: queries.deployment_page(tx, scope, limit=max(1, limit), offset=page_start(offset)))
 
 
 @get(ONE, permission=Permission.DEPLOYMENT_READ)
 async def read_deployment(request: Request[Any, Any, Any], access: AccessTo[None], name: FromPath[str]) -> DeploymentDetail:
     """With every generation it went through, newest first."""
-    scope = await _scope(request, access)
+    scope = await surroundings(request, access)
     return await access.read(lambda tx: queries.deployment_detail(tx, scope, name))
 
 
@@ -66,7 +72,7 @@ async def deploy(
     request: Request[Any, Any, Any], access: AccessTo[None], name: FromPath[str], data: JSONBody[Deploy]
 ) -> DeploymentView:
     """Makes or changes the deployment. It is live a moment later: GET .../wait tells when."""
-    scope = await _scope(request, access)
+    scope = await surroundings(request, access)
 
     def write(tx: Tx) -> DeploymentView:
         actions.deploy(
@@ -91,7 +97,7 @@ async def split(
     request: Request[Any, Any, Any], access: AccessTo[None], name: FromPath[str], data: JSONBody[Split]
 ) -> DeploymentView:
     """Shares the requests out over versions of the deployment's model, the same caller always meeting the same one."""
-    scope = await _scope(request, access)
+    scope = await surroundings(request, access)
     percents = {share.version: share.percent for share in data.shares}
     if len(percents) != len(data.shares):
         raise InvalidSplit("a version stands twice in the split; give each one its whole share")
@@ -108,7 +114,7 @@ async def rollback(
     request: Request[Any, Any, Any], access: AccessTo[None], name: FromPath[str], data: JSONBody[RollBack]
 ) -> DeploymentView:
     """Serves an earlier generation's version again, pinned."""
-    scope = await _scope(request, access)
+    scope = await surroundings(request, access)
 
     def write(tx: Tx) -> DeploymentView:
         actions.rollback(
@@ -149,7 +155,7 @@ async def wait(
         if status.state in ("live", "failed") or monotonic() >= deadline:
             break
         await asyncio.sleep(LOOK_EVERY_S)
-    scope = await _scope(request, access)
+    scope = await surroundings(request, access)
     return await access.read(lambda tx: queries.deployment_one(tx, scope, name))
 
 

@@ -13,7 +13,7 @@ from tilth.backends.sql import Database
 from tilth.core.clock import Clock, Millis
 from tilth.domains.serving.actions import predictions as actions
 from tilth.domains.serving.queries import predictions as queries
-from tilth.wire.plane import PREDICTIONS_FOLDER
+from tilth.wire.plane import PREDICTIONS_FOLDER, REFUSED_FOLDER
 from tilth.wire.shipping import FLUSH_PATH, SHADOW_STATUS_PATH, SHIPPER_LEASE_MS, SHIPPER_STATUS_PATH, ShadowStatus, ShipperStatus
 
 log = logging.getLogger("tilth.serving")
@@ -45,6 +45,14 @@ class ShippingDesk:
         ids = [path.stem.rpartition("-")[2] for path in folder.iterdir() if path.suffix in SEGMENT_SUFFIXES]
         # The id of a segment begins with the moment it was made, in ms.
         return sum(1 for id_ in ids if len(id_) == 32 and int(id_[:12], 16) <= until)
+
+    def take_up_refused(self) -> int:
+        """Segments that were set aside stand among the others again; how many."""
+        found = sorted((self._home / REFUSED_FOLDER).glob("*.closed"))
+        for path in found:
+            path.rename(self._home / PREDICTIONS_FOLDER / path.name)
+            path.with_suffix(".json").unlink(missing_ok=True)
+        return len(found)
 
     def status(self) -> ShipperStatus | None:
         """What the shipper says of itself; None where none is there."""

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from tilth.backends.sql import Database
 from tilth.core.ids import Digest
 from tilth.core.ports import Blobs
 from tilth.domains.serving.queries import predictions as queries
+from tilth.domains.serving.queries.labels import labels_of
 from tilth.domains.serving.rules.agreement import Pair, agreement
 from tilth.domains.serving.rules.prediction_rows import OUTPUT, Wanted, answers_of, rows_of
 from tilth.domains.serving.types import Deployment
@@ -45,7 +51,7 @@ class Question:
 
 
 class PredictionReader:
-    """Holds one file in memory at a time (as many bytes as it has, some 30 MB)."""
+    """Holds the rows that are asked for in memory, and no file: files stand on the disk while they are read."""
 
     def __init__(self, database: Database, blobs: Blobs) -> None:
         self._database = database
@@ -76,12 +82,12 @@ class PredictionReader:
                         taken = limit - len(rows)
                         # The file itself is asked for again, beyond the rows that were taken.
                         rest = f"{file.last}-{_next_id(file.id)}-{skip + taken}"
-                        return PredictionPage(rows + more[:taken], rest)
+                        return PredictionPage(await self._labelled(found, rows + more[:taken]), rest)
                     rows += more
                 at, skip = (file.last, file.id), 0
             if len(rows) == limit:
-                return PredictionPage(rows, f"{at[0]}-{at[1]}-0" if at else "")
-        return PredictionPage(rows, "")
+                return PredictionPage(await self._labelled(found, rows), f"{at[0]}-{at[1]}-0" if at else "")
+        return PredictionPage(await self._labelled(found, rows), "")
 
     async def one(self, found: Deployment, prediction_id: str) -> PredictionDetail | None:
         """Every row of one prediction, and what shadows said to it. prediction_id: also that of one of its rows (`<id>.<n>`)."""
@@ -92,6 +98,7 @@ class PredictionReader:
         rows: list[PredictionRow] = []
         for file in files:
             rows += await self._rows(file, Wanted(prediction_id=id_))
+        rows = await self._labelled(found, rows)
         given = sorted((row for row in rows if not row.shadow), key=lambda row: row.row)
         if not given:
             return None
@@ -114,7 +121,8 @@ class PredictionReader:
                 at = (file.last, file.id)
                 if rows < MOST_COMPARED and question.wants(file):
                     wanted = Wanted(question.since, question.until, question.versions, limit=MOST_COMPARED - rows)
-                    frame = await asyncio.to_thread(answers_of, file.id, await self._content(file), wanted)
+                    async with self._on_disk(file) as path:
+                        frame = await asyncio.to_thread(answers_of, file.id, path, wanted)
                     frames.append(frame)
                     rows += len(frame)
             seen += len(files)
@@ -134,11 +142,23 @@ class PredictionReader:
             )
         )
 
-    async def _rows(self, file: PredictionFile, wanted: Wanted) -> list[PredictionRow]:
-        return await asyncio.to_thread(rows_of, file.id, await self._content(file), wanted)
+    async def _labelled(self, found: Deployment, rows: list[PredictionRow]) -> list[PredictionRow]:
+        ids = [row.prediction_id for row in rows]
+        known = await self._database.read(lambda tx: labels_of(tx, found.project_id, found.id, ids))
+        return [msgspec.structs.replace(row, label=known.get((row.prediction_id, row.row))) for row in rows] if known else rows
 
-    async def _content(self, file: PredictionFile) -> bytes:
-        return b"".join([piece async for piece in self._blobs.open(Digest(file.digest))])
+    async def _rows(self, file: PredictionFile, wanted: Wanted) -> list[PredictionRow]:
+        async with self._on_disk(file) as path:
+            return await asyncio.to_thread(rows_of, file.id, path, wanted)
+
+    @asynccontextmanager
+    async def _on_disk(self, file: PredictionFile) -> AsyncIterator[Path]:
+        """A copy, wherever the blobs lie, verified on its way; gone afterwards."""
+        with NamedTemporaryFile(prefix="tilth-predictions-", suffix=".parquet") as copy:
+            async for piece in self._blobs.open(Digest(file.digest)):
+                await asyncio.to_thread(copy.write, piece)
+            await asyncio.to_thread(copy.flush)
+            yield Path(copy.name)
 
 
 def _report(

@@ -13,15 +13,18 @@ from tilth.domains.serving.types import Deployment
 from tilth.guard import ProjectRef
 from tilth.wire.plane import WorkerStatus
 from tilth.wire.serving import DeploymentDetail, DeploymentPage, DeploymentView
+from tilth.wire.shipping import RefusedSegment
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a view needs besides the database. workers: those whose lease is young; serve_url: of the model servers."""
+    """What a view needs besides the database. workers: those whose lease is young; serve_url: of the model servers; refused: segments of
+    predictions that could not be shipped."""
 
     project: ProjectRef
     workers: Sequence[WorkerStatus]
     serve_url: str
+    refused: Sequence[RefusedSegment] = ()
 
 
 def deployment_page(tx: Tx, scope: Surroundings, *, limit: int = 100, offset: int = 0) -> DeploymentPage:
@@ -50,4 +53,5 @@ def deployments_of_model(tx: Tx, scope: Surroundings, model: str) -> list[Deploy
 
 def _views(tx: Tx, found: Sequence[Deployment], scope: Surroundings) -> list[DeploymentView]:
     names = models.model_names_across_projects(tx, sorted({each.model_id for each in found}))
-    return [deployment_view(each, names[each.model_id], scope.project.name, scope.workers, scope.serve_url) for each in found]
+    around = (scope.project.name, scope.workers, scope.serve_url, scope.refused)
+    return [deployment_view(each, names[each.model_id], *around) for each in found]

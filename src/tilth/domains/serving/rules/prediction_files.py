@@ -1,4 +1,4 @@
-"""Which small files of predictions shall become one. Pure."""
+"""Which small files of predictions shall become one, and what is said of predictions that reached no file. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from tilth.domains.serving.types.predictions import PredictionFile
+from tilth.wire.shipping import RefusedSegment
 
 TARGET_ROWS = 200_000
 """A file of so many rows is left as it is."""
@@ -13,6 +14,18 @@ TIER = 8
 """So many files of one size become one of the next: each row is written again about log8(TARGET_ROWS / first size) times."""
 MOST_FILES = 200
 MOST_BYTES = 64 << 20
+
+
+def unshipped(refused: Sequence[RefusedSegment], deployment_id: str) -> str:
+    """What there is to say of a deployment some of whose predictions could not be shipped; else empty."""
+    held = [segment for segment in refused if deployment_id in segment.deployment_ids]
+    if not held:
+        return ""
+    size = sum(segment.size for segment in held) / 1e6
+    return (
+        f"Segments of the prediction log that could not be shipped and are kept aside: {len(held)} ({size:,.1f} MB), because "
+        f"{held[0].why}; `tilth predictions retry` tries again"
+    )
 
 
 def to_join(small: Sequence[PredictionFile], today: str) -> list[PredictionFile]:

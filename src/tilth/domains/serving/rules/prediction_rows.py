@@ -1,13 +1,13 @@
-"""From the bytes of a Parquet file to rows as the API shows them. Pure.
+"""From a Parquet file to rows as the API shows them: only the columns and the groups of rows that are asked for are read.
 
 polars is imported on first use: 40 MB that a control process whose predictions nobody looks at need not hold.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tilth.domains.serving.types.predictions import PredictionsUnreadable
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 INPUT, OUTPUT = "in_", "out_"
+KEYS = ("prediction_id", "row", "version")
+"""Of a row: a version in the shadow answers under the id of the answer that was given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,41 +36,49 @@ class Wanted:
     limit: int = 10_000
 
 
-def rows_of(file_id: str, content: bytes, wanted: Wanted) -> list[PredictionRow]:
-    """Newest first; rows of one request in their order. Blocks for the whole file. Raises PredictionsUnreadable."""
+def rows_of(file_id: str, path: Path, wanted: Wanted) -> list[PredictionRow]:
+    """Newest first; rows of one request in their order. Blocks. Raises PredictionsUnreadable."""
     import polars as pl
 
     try:
-        frame = pl.scan_parquet(io.BytesIO(content))
-        chosen = frame.filter(*_conditions(wanted)).sort(["at", "prediction_id", "row"], descending=[True, True, False])
-        found = chosen.slice(wanted.offset, wanted.limit).with_columns(pl.col("at").dt.timestamp("ms")).collect()
+        frame = pl.scan_parquet(path).filter(*_conditions(wanted))
+        # Which rows they are is told by a few columns; the others are read of these rows alone.
+        keys = _newest(frame.select("at", *KEYS), wanted).collect()
+        span = pl.col("at").is_between(pl.lit(keys["at"].min()), pl.lit(keys["at"].max()))
+        rows = _ordered(frame.filter(span).join(keys.lazy(), on=KEYS, how="semi"))
+        found = rows.with_columns(pl.col("at").dt.timestamp("ms")).collect()
     except pl.exceptions.PolarsError as error:
         raise PredictionsUnreadable(file_id, str(error)) from error
     return [_row(values) for values in found.iter_rows(named=True)]
 
 
-def answers_of(file_id: str, content: bytes, wanted: Wanted) -> pl.DataFrame:
+def answers_of(file_id: str, path: Path, wanted: Wanted) -> pl.DataFrame:
     """prediction_id, row, at (ms), version, latency_us and the outputs, newest first. Blocks. Raises PredictionsUnreadable."""
     import polars as pl
 
     try:
-        frame = pl.scan_parquet(io.BytesIO(content))
+        frame = pl.scan_parquet(path).filter(*_conditions(wanted))
         outputs = [name for name in frame.collect_schema().names() if name.startswith(OUTPUT)]
-        chosen = frame.filter(*_conditions(wanted)).sort(["at", "prediction_id", "row"], descending=[True, True, False])
-        return (
-            chosen.slice(wanted.offset, wanted.limit)
-            .select("prediction_id", "row", pl.col("at").dt.timestamp("ms"), "version", "latency_us", *outputs)
-            .collect()
-        )
+        chosen = _newest(frame.select("prediction_id", "row", "at", "version", "latency_us", *outputs), wanted)
+        return chosen.with_columns(pl.col("at").dt.timestamp("ms")).collect()
     except pl.exceptions.PolarsError as error:
         raise PredictionsUnreadable(file_id, str(error)) from error
 
 
+def _newest(frame: pl.LazyFrame, wanted: Wanted) -> pl.LazyFrame:
+    return _ordered(frame).slice(wanted.offset, wanted.limit)
+
+
+def _ordered(frame: pl.LazyFrame) -> pl.LazyFrame:
+    return frame.sort(["at", "prediction_id", "row"], descending=[True, True, False])
+
+
 def _conditions(wanted: Wanted) -> list[pl.Expr]:
+    """Such as the bounds of a group of rows can be held against."""
     import polars as pl
 
-    at = pl.col("at").dt.timestamp("ms")
-    conditions = [at >= wanted.since, at < wanted.until]
+    since, until = (pl.lit(moment * 1000).cast(pl.Datetime("us", "UTC")) for moment in (wanted.since, wanted.until))
+    conditions = [pl.col("at") >= since, pl.col("at") < until]
     if wanted.versions is not None:
         conditions.append(pl.col("version").is_in(list(wanted.versions)))
     if wanted.prediction_id:

@@ -5,16 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import quote
 
+from msgspec.structs import replace
+
 from tilth.domains.serving.rules.liveness import status_of
+from tilth.domains.serving.rules.prediction_files import unshipped
 from tilth.domains.serving.types import WHOLE, Deployment, Generation, Route
 from tilth.wire.plane import WorkerStatus
 from tilth.wire.serving import DeploymentView, GenerationView, RouteView
+from tilth.wire.shipping import RefusedSegment
 
 
 def deployment_view(
-    deployment: Deployment, model: str, project: str, workers: Sequence[WorkerStatus], serve_url: str
+    deployment: Deployment,
+    model: str,
+    project: str,
+    workers: Sequence[WorkerStatus],
+    serve_url: str,
+    refused: Sequence[RefusedSegment] = (),
 ) -> DeploymentView:
-    """workers: those whose lease is young (rules.liveness.leased). model, project: names. serve_url: of the model servers."""
+    """workers: those whose lease is young (rules.liveness.leased). model, project: names. serve_url: of the model servers. refused:
+    segments that could not be shipped."""
     return DeploymentView(
         id=deployment.id,
         name=deployment.name,
@@ -30,7 +40,7 @@ def deployment_view(
         changed_by=deployment.changed_by,
         problem=deployment.problem,
         url=f"{serve_url.rstrip('/')}/p/{quote(project)}/deployments/{quote(deployment.name)}/invocations",
-        status=status_of(deployment.id, deployment.generation, workers),
+        status=replace(status_of(deployment.id, deployment.generation, workers), unshipped=unshipped(refused, deployment.id)),
     )
 
 
