@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.plane.unruly_models import CRASH, EXIT, HANG, LEAK, PID, RAISE, REFUSE, SLOW, Unruly, save
+from tests.plane.unruly_models import CRASH, EXIT, HANG, LEAK, ODD, PID, RAISE, REFUSE, SLOW, Unruly, save
 
 from tilth.core.errors import Invalid
 from tilth.plane.executors import ModelHung, ModelProcessDied, ModelProcessFailed, ModelRaised, ProcessPool
@@ -164,3 +164,35 @@ def test_a_process_does_not_outlive_the_server_that_started_it(folder: Path, tmp
             return
         time.sleep(0.05)
     pytest.fail("the model's process still runs")
+
+
+HOSTILE = """#!{python}
+import socket, sys, time
+sys.path.insert(0, {code!r})
+from tilth.plane.executors.frames import Frame, receive, send
+import msgspec
+channel = socket.socket(fileno=int(sys.argv[-1]))
+receive(channel)
+send(channel, Frame("loaded", detail={{"engine": "hostile"}}))
+receive(channel)
+head = msgspec.msgpack.encode(["outputs", "", {{}}, [[str(n), "float64", [1 << 29]] for n in range(100)]])
+channel.sendall(len(head).to_bytes(4, "little") + head)
+time.sleep(60)
+"""
+
+
+def test_a_process_that_announces_a_giant_answer_is_ended(pool_of: Any, tmp_path: Path) -> None:
+    program = tmp_path / "hostile"
+    program.write_text(HOSTILE.format(python=sys.executable, code=str(code_folder(tmp_path))))
+    program.chmod(0o755)
+    pool = pool_of(python=str(program))
+    with pytest.raises(ModelProcessDied, match="broke the protocol: a frame says that its arrays have 429496729600 bytes"):
+        ask(pool, 1)
+
+
+def test_a_model_that_gives_what_no_answer_can_carry_has_failed_and_its_process_lives_on(pool_of: Any) -> None:
+    pool = pool_of()
+    before = ask(pool, PID)
+    with pytest.raises(ModelRaised, match="TypeError"):
+        ask(pool, ODD)
+    assert ask(pool, PID) == before
