@@ -24,7 +24,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 
 from tilth.flavours import UnusableExample, flavour_named, load_predictor, save_model
@@ -225,6 +225,16 @@ def test_a_model_that_nothing_compiles_is_served_by_the_framework(numbers: np.nd
     assert "KNeighborsClassifier is no tree ensemble that treelite reads" in document.not_compiled
     assert predictor.predict(numbers[:7]) == pytest.approx(model.predict_proba(numbers[:7])[:, 1])
     assert not document.signature.inputs[0].nullable
+
+
+def test_what_overflows_inside_a_pipeline_is_refused_as_in_process(numbers: np.ndarray, tmp_path: Path) -> None:
+    model = make_pipeline(FunctionTransformer(np.exp), LinearRegression()).fit(numbers, numbers[:, 0])
+    document = save_model(model, tmp_path, example=numbers[:5])
+    served = load_predictor(tmp_path, document)
+    rows = np.full((2, numbers.shape[1]), 1e4)
+    with np.errstate(over="ignore"), pytest.raises(ValueError, match="infinity"):
+        served.predict(rows)
+    np.testing.assert_array_equal(served.predict(numbers[:3]), model.predict(numbers[:3]))
 
 
 def test_a_classifier_without_probabilities_answers_the_index_of_the_class(numbers: np.ndarray, tmp_path: Path) -> None:

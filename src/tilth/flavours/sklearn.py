@@ -17,6 +17,9 @@ from tilth.wire.signature import Column, Signature, Unseen
 
 MODEL_PATH = "model.pkl"
 
+FAR = 1e30
+"""Values below are finite also as 32-bit floats, which some models turn them into."""
+
 
 class SklearnFlavour:
     """Saved as cloudpickle, which MLflow loads, too: its default format, skops, refuses some of scikit-learn's own models."""
@@ -90,11 +93,29 @@ def _run(
     ask: tabular.Ask = getattr(model, method)
     if method == "predict_proba":
         ask = _probabilities(ask)
+    if build is None:
+        ask = _trusting(ask)
     return tabular.TableRun("sklearn", ask, build, tabular.labels_of(signature.outputs))
 
 
 def _probabilities(ask: tabular.Ask) -> tabular.Ask:
     return lambda table: tabular.second_of_two(np.asarray(ask(table)))
+
+
+def _trusting(ask: tabular.Ask) -> tabular.Ask:
+    """Each step of a pipeline looks for NaN and infinity again, which takes a tenth of the time for one row. Rows without any are asked
+    without; where something not finite comes out all the same, scikit-learn is asked as ever, and says what it has to say."""
+    import sklearn
+
+    def asked(table: Any) -> Any:
+        if len(table) and np.abs(table).max() < FAR:
+            with sklearn.config_context(assume_finite=True):
+                answer = np.asarray(ask(table))
+            if answer.dtype.kind != "f" or np.isfinite(answer).all():
+                return answer
+        return ask(table)
+
+    return asked
 
 
 def _container(model: Any, example: Any, kinds: Sequence[frames.Kind]) -> frames.Container:

@@ -6,10 +6,8 @@ One row costs a bisection and a few increments; a batch is counted by NumPy.
 from __future__ import annotations
 
 from math import isfinite
-from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tilth.flavours.port import Arrays, Outputs
 from tilth.wire.plane import VersionTally
@@ -66,12 +64,12 @@ class VersionCounts:
     def _note_many(self, table: Outputs) -> None:
         if table.ndim == 2 and table.shape[1] == 1:
             table = table[:, 0]
-        known = cast("NDArray[np.bool_]", np.isfinite(table.reshape(len(table), -1)).all(axis=1))
+        known = np.isfinite(table) if table.ndim == 1 else np.isfinite(table.reshape(len(table), -1)).all(axis=1)
         scores = table[known] if table.ndim == 1 else table[known].argmax(axis=1)
-        self.missing_scores += len(known) - len(scores)
-        buckets, counts = np.unique(np.searchsorted(_BOUNDS, scores), return_counts=True)
-        for bucket, count in zip(buckets.tolist(), counts.tolist(), strict=True):
-            self._scores[bucket] = self._scores.get(bucket, 0) + count
+        self.missing_scores += len(table) - len(scores)
+        counts = np.bincount(np.searchsorted(_BOUNDS, scores))
+        for bucket in np.flatnonzero(counts).tolist():
+            self._scores[bucket] = self._scores.get(bucket, 0) + int(counts[bucket])
 
     def present(self, key: str) -> VersionTally:
         return VersionTally(

@@ -69,11 +69,15 @@ class Encoder:
         rows, names = table.rows, self.picker.names
         if not rows or type(rows[0]) is not list or (table.names is not None and tuple(table.names) != names):
             return None
-        if set(map(len, rows)) != {len(names)} or not self._kinds.issuperset(map(type, chain.from_iterable(rows))):
+        if set(map(len, rows)) != {len(names)}:
+            return None
+        if not table.numeric and not self._kinds.issuperset(map(type, chain.from_iterable(rows))):
             return None
         try:
             found = np.array(rows, dtype=np.float64)
         except OverflowError:
+            return None
+        if table.numeric and self._never_missing and np.isnan(found[:, self._never_missing]).any():
             return None
         if self._whole:
             whole = found[:, self._whole]
