@@ -14,8 +14,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import msgspec
-
 from tilth.core.clock import now
 from tilth.core.errors import NotFound, TilthError, Unavailable
 from tilth.core.ids import new_id
@@ -201,8 +199,8 @@ def _resumed(target: Connection, run_id: str, environment: Environment) -> Begun
     if target.mode != "offline":
         try:
             detail = target.http.call("GET", path, RunDetail)
-            body = msgspec.json.encode(RunUpdate(status="running", environment=environment))
-            info = msgspec.json.decode(target.http.send("PATCH", path, body).content, type=RunInfo)
+            update = RunUpdate(status="running", environment=environment)
+            info = target.http.call("PATCH", path, RunInfo, body=update)
         except Unavailable as away:
             if target.mode == "online":
                 raise

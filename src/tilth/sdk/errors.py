@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tilth.core.errors import Conflict, Invalid, Unavailable
+from tilth.core.errors import Conflict, Invalid, TilthError, Unavailable
+from tilth.core.version import VERSION
 
 
 class NoServerAnswers(Unavailable):
@@ -10,6 +11,18 @@ class NoServerAnswers(Unavailable):
 
     def __init__(self, url: str, reason: str) -> None:
         super().__init__(f"no Tilth server answers at {url} ({reason}); start one with `tilth up`, or look with `tilth status`")
+
+
+class OtherVersion(TilthError):
+    """The server answered, in a form that this program does not know."""
+
+    def __init__(self, url: str, theirs: str, reason: str) -> None:
+        known = f"version {theirs}" if theirs else "of a version that it does not tell"
+        same = f"tilth=={theirs}" if theirs else "tilth"
+        super().__init__(
+            f"this program has Tilth {VERSION}, and what answers at {url} is {known}; they do not understand each other ({reason}). "
+            f"Give both the same version, such as by `pip install {same}`, or check TILTH_URL if no Tilth server should be there"
+        )
 
 
 class NoServerKnown(Unavailable):

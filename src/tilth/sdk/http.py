@@ -16,7 +16,7 @@ import msgspec
 from tilth.core.clock import monotonic
 from tilth.core.errors import KINDS, TilthError, Unavailable
 from tilth.core.tls import believed
-from tilth.sdk.errors import NoServerAnswers, NoServerKnown
+from tilth.sdk.errors import NoServerAnswers, NoServerKnown, OtherVersion
 from tilth.wire.errors import ErrorBody
 
 T = TypeVar("T")
@@ -57,7 +57,21 @@ class Http:
         """Sends `body` as JSON, reads the answer as `answer`. Only calls that may be repeated may be retried."""
         content = None if body is None else msgspec.json.encode(body)
         response = self.send(method, path, content, query=query, retry_for_s=retry_for_s)
-        return msgspec.json.decode(response.content, type=answer)
+        return self.read(response, answer)
+
+    def read(self, response: httpx.Response, answer: type[T]) -> T:
+        """Raises OtherVersion."""
+        try:
+            return msgspec.json.decode(response.content, type=answer)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise OtherVersion(self.url, self._version(), str(error)) from error
+
+    def _version(self) -> str:
+        """What the server calls itself, empty where it does not say."""
+        try:
+            return str(msgspec.json.decode(self.send_once("GET", "/api/v1/health").content, type=dict[str, str])["version"])
+        except (TilthError, msgspec.DecodeError, UnicodeDecodeError, KeyError):
+            return ""
 
     def send(
         self,

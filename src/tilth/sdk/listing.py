@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
-
 from tilth.sdk.connection import Connection, connection
 from tilth.sdk.frames import pandas_frame, polars_frame
 from tilth.wire.tracking import MetricHistory, RunPage, RunRow
@@ -105,5 +103,5 @@ def history(run_id: str, key: str, *, most: int = MOST_POINTS, through: Connecti
     """The curve of a metric of any run, thinned to at most `most` points (4 to 2,000). Raises what the server refuses."""
     target = through or connection()
     path = f"{target.api}/runs/{quote(run_id, safe='')}/metrics/{quote(key)}"
-    found = msgspec.json.decode(target.http.send("GET", path, query={"most": most}).content, type=MetricHistory)
+    found = target.http.call("GET", path, MetricHistory, query={"most": most})
     return History(found.key, [(step, ts, float(value)) for step, ts, value in found.points], found.total)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -17,6 +17,8 @@ from tilth.sdk.http import Http
 from tilth.sdk.references import UnknownReference, parse_reference
 from tilth.wire.explanations import Explanations
 from tilth.wire.serving import Deploy, DeploymentView
+
+T = TypeVar("T")
 
 WAIT_STEP_S = 10.0
 
@@ -77,8 +79,7 @@ def predict(deployment: str, rows: Any) -> list[Any]:
 
     Raises NoServeAddress, InvalidRows, and what the model server refuses, such as a value outside a column's vocabulary.
     """
-    predictions: list[Any] = msgspec.json.decode(_answer(deployment, "invocations", rows))["predictions"]
-    return predictions
+    return _asked(deployment, "invocations", rows, _Predictions).predictions
 
 
 def explain(deployment: str, rows: Any, *, version: int | None = None) -> Explanations:
@@ -88,17 +89,21 @@ def explain(deployment: str, rows: Any, *, version: int | None = None) -> Explan
     server refuses, such as a model that nothing explains.
     """
     verb = "explain" if version is None else f"versions/{version}/explain"
-    return msgspec.json.decode(_answer(deployment, verb, rows), type=Explanations)
+    return _asked(deployment, verb, rows, Explanations)
 
 
-def _answer(deployment: str, verb: str, rows: Any) -> bytes:
+class _Predictions(msgspec.Struct):
+    predictions: list[Any]
+
+
+def _asked(deployment: str, verb: str, rows: Any, answer: type[T]) -> T:
     target = connection()
     if not target.target.serve_url:
         raise NoServeAddress
     path = f"/p/{quote(target.project, safe='')}/deployments/{quote(deployment, safe='')}/{verb}"
     http = Http(target.target.serve_url, target.target.token)
     try:
-        return http.send("POST", path, _request(rows)).content
+        return http.read(http.send("POST", path, _request(rows)), answer)
     finally:
         http.close()
 
