@@ -97,6 +97,7 @@ async def serve(system: System, app: ASGIApp, listening: socket.socket, ready_fd
         answering = asyncio.create_task(server.serve(sockets=[listening]))
         await _report_ready(server, answering, ready_fd)
         await answering
+    await system.trials.close()
     await asyncio.to_thread(last_words, system)
 
 

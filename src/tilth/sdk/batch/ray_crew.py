@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from importlib import import_module
@@ -22,6 +23,8 @@ from tilth.sdk.batch.scorer import Scorer
 from tilth.sdk.batch.work import Answer, Chunk, Ready, ScoringWork
 from tilth.wire.scoring import ScoredPart
 
+SAY_AFTER_S = 10.0
+
 
 class RayCrew:
     """Actors of the Ray cluster that RAY_ADDRESS or the machine knows of, else of a Ray of this machine. The model travels to them."""
@@ -36,6 +39,30 @@ class RayCrew:
         self._began = not ray.is_initialized()
         if self._began:
             ray.init(log_to_driver=False, include_dashboard=False, logging_level="error")
+        self._actors: list[Any] = []
+        self._coming: dict[Any, Any] = {}
+        self._here: list[Any] = []
+        try:
+            self.engine = self._begin(work, processes)
+        except BaseException:
+            self._end()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        for actor in self._actors:
+            self._ray.kill(actor)
+        if self._began:
+            self._ray.shutdown()
+
+    def _begin(self, work: ScoringWork, processes: int) -> str:
+        """Starts the actors and waits for the first one; the engine it answers with. Raises InvalidPlace, and as `_arrived`."""
+        ray = self._ray
         if len([node for node in ray.nodes() if node["Alive"]]) > 1 and not (is_remote(work.source) and is_remote(work.target)):
             raise InvalidPlace(
                 "the Ray cluster has several machines: give --in and --out that all of them reach, such as s3://..."
@@ -43,21 +70,19 @@ class RayCrew:
         environment = {"env_vars": dict.fromkeys(THREADS, "1")}
         actor = ray.remote(num_cpus=1, runtime_env=environment)(_RayScorer)
         files = ray.put(_packed(Path(work.folder)))
-        self._actors = [actor.remote(work, files) for _ in range(processes)]
+        for _ in range(processes):
+            self._actors.append(actor.remote(work, files))
         # A cluster that is full lets some of them wait, for as long as others keep its cores: the work begins with the first.
-        self._coming: dict[Any, Any] = {each.ready.remote(): each for each in self._actors}
-        self._here: list[Any] = []
-        (first, *_), _ = ray.wait(list(self._coming))
-        self.engine = self._arrived(first).engine
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        for actor in self._actors:
-            self._ray.kill(actor)
-        if self._began:
-            self._ray.shutdown()
+        self._coming.update({each.ready.remote(): each for each in self._actors})
+        first, _ = ray.wait(list(self._coming), timeout=SAY_AFTER_S)
+        if not first:
+            free, whole = (found.get("CPU", 0) for found in (ray.available_resources(), ray.cluster_resources()))
+            sys.stderr.write(
+                f"tilth: no actor is ready after {SAY_AFTER_S:.0f} s: {free:g} of {whole:g} cores of the Ray cluster are free, and each "
+                "actor takes one; waiting goes on\n"
+            )
+            first, _ = ray.wait(list(self._coming))
+        return self._arrived(first[0]).engine
 
     def scored(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, ScoredPart]]:
         waiting = iter(chunks)

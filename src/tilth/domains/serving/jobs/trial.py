@@ -54,6 +54,9 @@ class TrialDesk:
         # One for all: making a client costs more than a prediction.
         self._client = httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False)
 
+    async def close(self) -> None:
+        await self._client.aclose()
+
     def tokens(self, project_ids: Collection[str]) -> tuple[PlaneToken, ...]:
         """What the model servers must accept: today's token, and tomorrow's, so that midnight finds it known everywhere."""
         today, projects = self._today(), tuple(sorted(project_ids))
