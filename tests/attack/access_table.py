@@ -245,6 +245,8 @@ POST   /p/{project:str}/models/{name:str}/versions/{version:int}/override       
 POST   /p/{project:str}/models/{name:str}/versions/{version:int}/trust                maintainer  write
 GET    /p/{project:str}/models/{name:str}                                             viewer      read
 POST   /p/{project:str}/models/{name:str}/description                                 developer   write
+POST   /p/{project:str}/models/{name:str}/delete                                      maintainer  write
+POST   /p/{project:str}/models/{name:str}/versions/{version:int}/delete               maintainer  write
 POST   /p/{project:str}/models/{name:str}/comments                                    viewer      write
 POST   /p/{project:str}/models/{name:str}/versions/{version:int}/comments             viewer      write
 GET    /p/{project:str}/models/{name:str}/versions/{version:int}                      viewer      read

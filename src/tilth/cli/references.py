@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from tilth.cli.client import Api
@@ -42,6 +43,11 @@ def parse_reference(text: str) -> ModelReference:
     raise InvalidReference(
         f"{text!r} says no version: write {name or 'model'}@champion for an alias, or {name or 'model'}/1 for a version"
     )
+
+
+def names_files(text: str) -> bool:
+    """Whether it is the id of a logged model: the files behind a version."""
+    return re.fullmatch(r"m-[0-9a-f]{32}", text) is not None
 
 
 def parse_version(api: Api, text: str) -> tuple[str, int]:

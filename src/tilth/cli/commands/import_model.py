@@ -12,7 +12,7 @@ import msgspec
 from tilth.cli.caller import Caller, shared
 from tilth.cli.client import Api
 from tilth.cli.commands.model_group import model
-from tilth.cli.references import parse_version
+from tilth.cli.references import names_files, parse_version
 from tilth.core.errors import NotFound
 from tilth.sdk import connection
 from tilth.sdk.importing import import_model as bring_in
@@ -114,7 +114,7 @@ def trust_model(caller: Caller, reference: str, reason: str) -> None:
 
 def _logged_model(api: Api, reference: str) -> str:
     """Raises InvalidReference, NotFound."""
-    if reference.startswith("m-") and not {"/", "@"} & set(reference):
+    if names_files(reference):
         return reference
     name, number = parse_version(api, reference)
     found: str | None = api.get(api.in_project("models", name, "versions", str(number)))["version"]["logged_model_id"]

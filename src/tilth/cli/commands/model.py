@@ -8,7 +8,7 @@ from tilth.cli.caller import Caller, shared
 from tilth.cli.client import Api
 from tilth.cli.commands import import_model, model_approval, model_evaluation
 from tilth.cli.commands.model_group import model
-from tilth.cli.references import parse_reference
+from tilth.cli.references import names_files, parse_reference, parse_version
 
 MODEL_COLUMNS = ("name", "newest", "versions", "aliases", "description", "updated")
 VERSION_COLUMNS = ("version", "aliases", "flavour", "engine", "in_use_by", "run_id", "created", "creator")
@@ -70,6 +70,30 @@ def set_alias(caller: Caller, reference: str, alias: str | None, remove: bool, o
             api.call("POST", f"{path}/override", {"version": named.version, "reason": override})
     caller.done(
         f"{named.model}@{alias} is version {named.version} now", {"model": named.model, "alias": alias, "version": named.version}
+    )
+
+
+@model.command("delete", epilog="\b\nExamples:\n  tilth model delete flight-delay/3\n  tilth model delete flight-delay\n")
+@click.argument("reference")
+@shared()
+def delete_model(caller: Caller, reference: str) -> None:
+    """Delete a version (`flight-delay/3`), or a model with all its versions (`flight-delay`), until the trash empties.
+
+    Refused while a deployment serves it, or an alias names the version. The files of a version that went for good are deleted by the id
+    of its logged model (`m-0190c2…`).
+    """
+    with Api(caller.target()) as api:
+        if names_files(reference):
+            api.call("DELETE", api.in_project("logged-models", reference))
+            caller.done(f"deleted the files of {reference} for good", {"deleted": reference})
+            return
+        path: tuple[str, ...] = ("models", reference)
+        if {"/", "@"} & set(reference):
+            name, number = parse_version(api, reference)
+            reference, path = f"{name}/{number}", ("models", name, "versions", str(number))
+        api.call("DELETE", api.in_project(*path))
+    caller.done(
+        f"deleted {reference}; `tilth trash restore {reference}` takes it back until the trash empties", {"deleted": reference}
     )
 
 

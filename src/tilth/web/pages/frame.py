@@ -26,6 +26,7 @@ DONE = {
     "restored": "Restored.",
     "revoked": "Revoked. Programs that use it are refused within 5 seconds.",
     "removed": "Removed.",
+    "trashed": "Deleted. It lies in the trash: tilth trash restore takes it back.",
     "password": "Your password is changed. Other browsers are signed out.",
     "ended": "That browser is signed out.",
     "commented": "Your comment is there.",

@@ -132,6 +132,7 @@ async def model_page(request: Asked, access: AccessTo[None], name: FromPath[str]
         may_write=may(access, Permission.MODEL_WRITE),
         may_gate=may(access, Permission.GATE_ADD),
         may_relax=may(access, Permission.GATE_RELAX),
+        may_delete=may(access, Permission.MODEL_DELETE),
         snippets=[
             ("CLI", shown_command("tilth", "model", "show", name, "--project", project.name, "--json")),
             ("Gate", shown_command("tilth", "gate", "add", name, "auc >= 0.7", "--alias", "champion", "--project", project.name)),
@@ -226,6 +227,13 @@ async def describe_model(request: Asked, access: AccessTo[None], name: FromPath[
     return back(project_url(access.project.name, "models", name), "saved")
 
 
+@post("/p/{project:str}/models/{name:str}/delete", permission=Permission.MODEL_DELETE)
+async def delete_model(access: AccessTo[None], name: FromPath[str]) -> Redirect:
+    may_loosen = may(access, Permission.GATE_RELAX)
+    await access.write(lambda tx: actions.delete_model(tx, access.actor, access.project.id, name, may_loosen=may_loosen))
+    return back(project_url(access.project.name, "models"), "trashed")
+
+
 @post("/p/{project:str}/models/{name:str}/gates", permission=Permission.GATE_ADD)
 async def add_gate(request: Asked, access: AccessTo[None], name: FromPath[str]) -> Redirect:
     form = await read_form(request)
@@ -260,4 +268,4 @@ def _aliases(text: str) -> list[str]:
     return [part for part in text.replace(",", " ").replace("@", " ").split() if part]
 
 
-routes: list[Any] = [models_page, model_page, describe_model, add_gate, remove_gate, set_policy]
+routes: list[Any] = [models_page, model_page, describe_model, delete_model, add_gate, remove_gate, set_policy]

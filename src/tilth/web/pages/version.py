@@ -145,6 +145,7 @@ async def version_page(request: Asked, access: AccessTo[None], name: FromPath[st
         may_write=may(access, Permission.MODEL_WRITE),
         may_alias=may(access, Permission.ALIAS_SET),
         may_relax=may(access, Permission.GATE_RELAX),
+        may_delete=may(access, Permission.MODEL_DELETE),
         provenance=logged.provenance if logged is not None else None,
         may_trust=_awaits_trust(logged) and may(access, Permission.MODEL_TRUST),
         may_decide=may(access, Permission.APPROVAL_DECIDE),
@@ -300,6 +301,12 @@ async def set_alias(request: Asked, access: AccessTo[None], name: FromPath[str],
     return _back(access, name, version, "removed" if remove else "alias")
 
 
+@post(VERSION + "/delete", permission=Permission.MODEL_DELETE)
+async def delete_version(access: AccessTo[None], name: FromPath[str], version: FromPath[int]) -> Redirect:
+    await access.write(lambda tx: actions.delete_version(tx, access.actor, access.project.id, name, version))
+    return back(project_url(access.project.name, "models", name), "trashed")
+
+
 @post(VERSION + "/override", permission=Permission.GATE_RELAX)
 async def override(request: Asked, access: AccessTo[None], name: FromPath[str], version: FromPath[int]) -> Redirect:
     form = await read_form(request)
@@ -355,6 +362,7 @@ routes: list[Any] = [
     card_as_a_file,
     fill_card,
     set_alias,
+    delete_version,
     override,
     trust,
     request_approval,
