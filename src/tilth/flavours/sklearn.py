@@ -109,7 +109,7 @@ def _trusting(ask: tabular.Ask) -> tabular.Ask:
 
     def asked(table: Any) -> Any:
         if len(table) and np.abs(table).max() < FAR:
-            with sklearn.config_context(assume_finite=True):
+            with sklearn.config_context(assume_finite=True), np.errstate(all="ignore"):
                 answer = np.asarray(ask(table))
             if answer.dtype.kind != "f" or np.isfinite(answer).all():
                 return answer
