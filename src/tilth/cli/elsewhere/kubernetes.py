@@ -9,6 +9,7 @@ from tilth.cli.elsewhere.image import PORT, USER
 
 Document = dict[str, Any]
 DRAIN_S = 30
+FORGOTTEN_AFTER_S = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,6 @@ def kserve(wanted: Wanted) -> dict[str, list[Document]]:
             "minReplicas": wanted.replicas,
             "maxReplicas": wanted.most,
             "automountServiceAccountToken": False,
-            "securityContext": _pod_security(),
             "containers": [container],
             "volumes": [_scratch()],
         }
@@ -104,9 +104,8 @@ def _deployment(wanted: Wanted) -> Document:
         "serviceAccountName": wanted.label,
         "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": DRAIN_S,
-        "securityContext": _pod_security(),
         "topologySpreadConstraints": [spread],
-        "containers": [_container(wanted, name="model")],
+        "containers": [{**_container(wanted, name="model"), "lifecycle": {"preStop": _pause()}}],
         "volumes": [_scratch()],
     }
     return {
@@ -136,11 +135,14 @@ def _container(wanted: Wanted, *, name: str) -> Document:
         "startupProbe": _probe("/v2/health/ready", periodSeconds=2, failureThreshold=90),
         "readinessProbe": _probe("/v2/health/ready", periodSeconds=5, failureThreshold=2),
         "livenessProbe": _probe("/v2/health/live", periodSeconds=10, failureThreshold=3),
+        # Of the container, not of the pod: Knative below KServe refuses the latter.
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
             "runAsNonRoot": True,
             "runAsUser": USER,
+            "runAsGroup": USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
             "capabilities": {"drop": ["ALL"]},
         },
         "volumeMounts": [{"name": "scratch", "mountPath": "/tmp"}],
@@ -151,8 +153,9 @@ def _probe(path: str, **times: int) -> Document:
     return {"httpGet": {"path": path, "port": PORT}, "timeoutSeconds": 2, **times}
 
 
-def _pod_security() -> Document:
-    return {"runAsNonRoot": True, "runAsUser": USER, "runAsGroup": USER, "seccompProfile": {"type": "RuntimeDefault"}}
+def _pause() -> Document:
+    """A pod answers on while the cluster still learns that it goes. KServe does without: Knative waits by itself, and refuses hooks."""
+    return {"exec": {"command": ["python", "-c", f"import time; time.sleep({FORGOTTEN_AFTER_S})"]}}
 
 
 def _scratch() -> Document:

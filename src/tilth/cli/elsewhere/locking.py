@@ -65,7 +65,8 @@ def needs_of(document: ModelDocument, requirements: str) -> list[Need]:
     """What must be there: the model's own requirements (its requirements.txt) and what serving takes. Raises Invalid."""
     lines = [line.strip() for line in requirements.splitlines() if line.strip() and not line.strip().startswith(("#", "-"))]
     engines = [name for engine in document.compiled for name in ENGINES.get(engine.engine, ())]
-    return [need_of(line) for line in (*lines, *engines, *SERVING)]
+    # Tilth itself comes along as it runs here.
+    return [need for line in (*lines, *engines, *SERVING) if (need := need_of(line)).name != "tilth"]
 
 
 def closure(roots: Iterable[Need], known: Installed = installed) -> dict[str, str]:

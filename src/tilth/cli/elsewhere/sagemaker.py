@@ -5,17 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from tilth.core.hashing import canonical_json, content_address
+
 MODEL_FILE, CONFIG_FILE, ENDPOINT_FILE, SCRIPT_FILE = "model.json", "endpoint-config.json", "endpoint.json", "create.sh"
 
 SCRIPT = """\
 #!/usr/bin/env bash
-# Makes the endpoint {endpoint}, or moves it to version {version}. Needs the AWS command line and its credentials.
+# Makes the endpoint {endpoint}, or moves it to version {version}. Needs the AWS command line and its credentials. Run it again if it
+# broke off: what is there stays.
 set -euo pipefail
 cd "$(dirname "$0")"
 
-aws sagemaker create-model --cli-input-json file://model.json
-aws sagemaker create-endpoint-config --cli-input-json file://endpoint-config.json
-if aws sagemaker describe-endpoint --endpoint-name {endpoint} > /dev/null 2>&1; then
+made() {{ aws sagemaker "describe-$1" "--$1-name" "$2" > /dev/null 2>&1; }}
+
+made model {versioned} || aws sagemaker create-model --cli-input-json file://model.json
+made endpoint-config {versioned} || aws sagemaker create-endpoint-config --cli-input-json file://endpoint-config.json
+if made endpoint {endpoint}; then
   aws sagemaker update-endpoint --cli-input-json file://endpoint.json
 else
   aws sagemaker create-endpoint --cli-input-json file://endpoint.json
@@ -39,7 +44,9 @@ class Endpoint:
 
     @property
     def versioned(self) -> str:
-        return f"{self.label}-{self.number}-{self.seal[:8]}"
+        """Another name for other content: what is made under a name stays as it is."""
+        content = canonical_json([self.seal, self.image, self.role, self.instance_type, self.instances])
+        return f"{self.label}-{self.number}-{content_address(content)[:8]}"
 
 
 def requests(wanted: Endpoint) -> dict[str, dict[str, Any]]:
@@ -66,4 +73,4 @@ def requests(wanted: Endpoint) -> dict[str, dict[str, Any]]:
 
 
 def script(wanted: Endpoint) -> str:
-    return SCRIPT.format(endpoint=wanted.label, version=wanted.version)
+    return SCRIPT.format(endpoint=wanted.label, version=wanted.version, versioned=wanted.versioned)
