@@ -10,7 +10,6 @@ import sys
 import threading
 import weakref
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -40,7 +39,6 @@ MOST_ARRAY_BYTES = 64 << 20
 ARRAYS_TIMES_BODY = 8
 ROWS = "rows"
 """Name of the array, where a model takes one table of numbers."""
-_PACKAGES = Path(__file__).resolve().parents[3]
 
 
 class BodyUnreadable(TooLarge):
@@ -118,7 +116,8 @@ class _Process:
     def __init__(self) -> None:
         self._used = clock.monotonic()
         self._channel, theirs = socket.socketpair()
-        start = f"import sys; sys.path.append({str(_PACKAGES)!r}); from {MODULE} import main; main()"
+        # It imports from where we do, whatever made our path.
+        start = f"import sys; sys.path[:] = {[*filter(None, sys.path)]!r}; from {MODULE} import main; main()"
         with theirs:
             try:
                 self._process = subprocess.Popen(
