@@ -42,10 +42,17 @@ class Doubling:
         self.batches: list[int] = []
         self.gate = threading.Event()
         self.gate.set()
+        self.begun = threading.Event()
+        self.at_work = 0
+        self.most_at_work = 0
 
     def predict(self, rows: Rows) -> Outputs:
+        self.at_work += 1
+        self.most_at_work = max(self.most_at_work, self.at_work)
+        self.begun.set()
         self.gate.wait(20)
         self.batches.append(len(rows))
+        self.at_work -= 1
         if (rows == 13).any():
             raise ValueError("unlucky")
         if (rows == 14).any():
@@ -185,6 +192,23 @@ def test_a_large_request_leaves_the_loop_to_others_and_keeps_its_deadline(bench:
         assert values(await large) == [2.0 * value for value in range(1000, 3000)]
         assert max(bench.models[0].batches) <= 256
         assert len(bench.logged()) == 1
+
+    run(scenario)
+
+
+def test_a_model_is_asked_by_one_thread_at_a_time_and_a_small_request_waits_for_a_piece_of_a_large_one(bench: Bench) -> None:
+    async def scenario() -> None:
+        bench.models[0].gate.clear()
+        large = bench.send(*range(1000, 2000))
+        await asyncio.to_thread(bench.models[0].begun.wait, 20)
+        small = [bench.send(1), bench.send(2)]
+        await asyncio.sleep(0)  # the turn of the loop that would predict them
+        bench.models[0].gate.set()
+        assert [values(answer) for answer in await asyncio.gather(*small)] == [[2.0], [4.0]]
+        assert values(await large) == [2.0 * value for value in range(1000, 2000)]
+        assert bench.models[0].batches == [256, 2, 256, 256, 232]
+        assert bench.models[0].most_at_work == 1
+        assert (bench.tally.queued_rows, bench.tally.large_pending) == (0, 0)
 
     run(scenario)
 

@@ -34,7 +34,7 @@ Reply = Callable[[Answer], None]
 class Ask:
     """large: its body or its rows are too many for a batch, so that it is decoded and predicted aside and in pieces.
 
-    After `predict_together` or `predict_in_pieces` it has either a failure or results and what is written of them.
+    After `predict_together` or its last `predict_piece` it has either a failure or results and what is written of them.
     """
 
     __slots__ = (
@@ -48,6 +48,7 @@ class Ask:
         "inputs",
         "large",
         "packed",
+        "pieces",
         "reply",
         "request_id",
         "results",
@@ -87,6 +88,7 @@ class Ask:
         self.answered = False
         self.timer: asyncio.TimerHandle | None = None
         self.large = False
+        self.pieces: list[Results] = []
         self.unpacked = False
 
     def unpack(self, limit: int) -> None:
@@ -113,6 +115,11 @@ class Ask:
             self._hold(*reader.read(slip.codec, self.body, slip.content, self.version.signature))
         else:
             self.decode()
+
+    @property
+    def unfinished(self) -> bool:
+        """Of a large one: whether pieces of it are still to be predicted."""
+        return self.large and self.failure is None and BATCH_ROWS * len(self.pieces) < max(1, self.rows)
 
     @property
     def exceeds_a_batch(self) -> bool:
@@ -165,20 +172,17 @@ def predict_together(asks: Sequence[Ask]) -> None:
             predict_together([ask])
 
 
-def predict_in_pieces(ask: Ask, progress: Callable[[], None]) -> None:
-    """In a thread: engines that hold the interpreter let the event loop in between the pieces. progress: called after each."""
+def predict_piece(ask: Ask) -> None:
+    """The next piece of a large request, in a thread. Leaves it with an outcome, or `unfinished`."""
     try:
         if ask.past_deadline():
-            return
+            raise late()
         if ask.inputs is NO_ROWS:
             ask.decode()
-        pieces = []
-        for start in range(0, max(1, ask.rows), BATCH_ROWS):
-            if ask.past_deadline():
-                return
-            pieces.append(ask.version.predict(rows_of(ask.inputs, start, start + BATCH_ROWS)))
-            progress()
-        ask.answer_with(joined(pieces))
+        start = BATCH_ROWS * len(ask.pieces)
+        ask.pieces.append(ask.version.predict(rows_of(ask.inputs, start, start + BATCH_ROWS)))
+        if not ask.unfinished:
+            ask.answer_with(joined(ask.pieces))
     except Invalid as error:
         ask.failure = error
     except BaseException as error:  # noqa: BLE001 as above

@@ -170,10 +170,17 @@ class Core:
             batches.setdefault(ask.group, []).append(ask)
         done: list[Ask] = []
         for (version, _), asks in batches.items():
+            if not version.turn.acquire(blocking=False):
+                # A thread has the model just now, for a large request or for reasons.
+                for ask in asks:
+                    ask.served.tally.queued_rows += ask.rows
+                    self._lanes.enter(ask)
+                continue
             self.at_work_since = clock.perf()
             self.at_work = version
             predict_together(asks)
             self.at_work = None
+            version.turn.release()
             if clock.perf() - self.at_work_since > TOO_LONG_S:
                 _warn_of(version)
             elif version.strikes:

@@ -6,11 +6,30 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 
+from tilth.core.errors import Unavailable
+from tilth.plane.answers import DeadlineExceeded
 from tilth.plane.executors import ProcessPool
 
 T = TypeVar("T")
 
 PREDICT_TIMEOUT_S = 30.0
+
+
+class PredictionTooSlow(DeadlineExceeded):
+    """The model took longer than the deployment's `predict_timeout_s`."""
+
+    def __init__(self, key: str, timeout_s: float) -> None:
+        super().__init__(f"version {key} gave no answer within {timeout_s:g} s")
+
+
+class VersionStuck(Unavailable):
+    """An earlier prediction of the version does not end; it answers again when that one does."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"version {key} hangs in an earlier prediction; ask again later, or deploy it with the setting process, "
+            "which lets a model server end what hangs"
+        )
 
 
 class Lane(Generic[T]):

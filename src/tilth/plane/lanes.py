@@ -10,39 +10,26 @@ from collections.abc import Callable, Sequence
 
 from tilth.core import clock
 from tilth.core.errors import Unavailable
-from tilth.plane.answers import DeadlineExceeded
-from tilth.plane.asks import BATCH_ROWS, Ask, late, predict_in_pieces, predict_together
-from tilth.plane.lane import Lane
+from tilth.plane.asks import BATCH_ROWS, Ask, late, predict_piece, predict_together
+from tilth.plane.lane import Lane, PredictionTooSlow, VersionStuck
 
 Settle = Callable[[Sequence[Ask]], None]
 
 
-class PredictionTooSlow(DeadlineExceeded):
-    """The model took longer than the deployment's `predict_timeout_s`."""
-
-
-class VersionStuck(Unavailable):
-    """An earlier prediction of the version does not end; it answers again when that one does."""
-
-
 class _Job:
-    """What one thread does at a time. progress: core.clock.perf() when it last got further."""
+    """What one thread does at a time: one prediction."""
 
     def __init__(self, asks: Sequence[Ask]) -> None:
         self.asks = asks
-        self.progress = clock.perf()
         self.done = False
         self.overdue = False
         self.timer: asyncio.TimerHandle | None = None
 
     def run(self) -> None:
         if self.asks[0].large:
-            predict_in_pieces(self.asks[0], self._got_further)
+            predict_piece(self.asks[0])
         else:
             predict_together(self.asks)
-
-    def _got_further(self) -> None:
-        self.progress = clock.perf()
 
 
 class Lanes:
@@ -56,7 +43,7 @@ class Lanes:
         lane = ask.version.lane
         if lane.stuck:
             _let_go(ask)
-            self._give_up([ask], _stuck(ask))
+            self._give_up([ask], VersionStuck(ask.version.key))
             return
         if ask.deadline is not None:
             left = max(0.0, ask.deadline - clock.perf())
@@ -90,6 +77,11 @@ class Lanes:
         if finished.cancelled():
             return
         finished.result()
+        if job.asks[0].unfinished:
+            # Behind those that came meanwhile.
+            lane.waiting.append(job.asks[0])
+            self._pump(lane)
+            return
         for ask in job.asks:
             if ask.large:
                 ask.served.tally.large_pending -= 1
@@ -102,20 +94,14 @@ class Lanes:
         """A thread cannot be ended: its requests are answered, and the version is refused until it comes back."""
         if job.done:
             return
-        left = job.progress + lane.timeout_s - clock.perf()
-        if left > 0:
-            job.timer = asyncio.get_running_loop().call_later(left + 0.001, self._check, lane, job)
-            return
         job.overdue = True
         lane.overdue += 1
-        self._give_up(
-            job.asks, PredictionTooSlow(f"version {job.asks[0].version.key} gave no answer within {lane.timeout_s:g} s")
-        )
+        self._give_up(job.asks, PredictionTooSlow(job.asks[0].version.key, lane.timeout_s))
         waiting = list(lane.waiting)
         lane.waiting.clear()
         for ask in waiting:
             _let_go(ask)
-            self._give_up([ask], _stuck(ask))
+            self._give_up([ask], VersionStuck(ask.version.key))
 
     def _expire(self, ask: Ask) -> None:
         if not ask.answered:
@@ -157,10 +143,3 @@ def _let_go(ask: Ask) -> None:
         ask.served.tally.large_pending -= 1
     else:
         ask.served.tally.queued_rows -= ask.rows
-
-
-def _stuck(ask: Ask) -> VersionStuck:
-    return VersionStuck(
-        f"version {ask.version.key} hangs in an earlier prediction; ask again later, or deploy it with the setting process, "
-        "which lets a model server end what hangs"
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,7 @@ class LoadedVersion:
     inline: whether it predicts on the event loop, as what is fast does; else it does so in its lane, as large requests always do.
     resident: of a lazy version, which may be away. explains: makes what gives reasons for its answers.
     strikes: how often in a row a prediction on the event loop took too long. remark: why it runs otherwise than its deployment says.
+    turn: held by whoever has a model of this process at work, since it need not stand two threads at once.
     """
 
     __slots__ = (
@@ -49,6 +51,7 @@ class LoadedVersion:
         "resident",
         "signature",
         "strikes",
+        "turn",
         "version",
     )
 
@@ -69,6 +72,7 @@ class LoadedVersion:
         self.inline = True
         self.strikes = 0
         self.remark = ""
+        self.turn = threading.RLock()
         self.resident: Resident | None = None
         self.platform = document.flavour
         self.signature = document.signature
@@ -94,15 +98,19 @@ class LoadedVersion:
         count = count_of(inputs)
         if not count:
             return self.outputs.empty()
-        return self.outputs.checked(self._run(inputs), count)
+        if self.lane.pool is not None:
+            return self.outputs.checked(self._run(inputs), count)
+        with self.turn:
+            return self.outputs.checked(self._run(inputs), count)
 
     def explain(self, rows: Any) -> Reasons:
-        """rows: encoded. What explains is loaded at the first call, so call it in a thread. Raises CannotExplain and EngineUnusable."""
+        """rows: encoded. What explains is loaded at the first call, so call it in the lane's. Raises CannotExplain and EngineUnusable."""
         if isinstance(self._predictor, ArrayPredictor) or self.explains is None:
             raise CannotExplain(f"version {self.key} takes arrays by name or was loaded without its files: it gives no reasons")
         if self._explainer is None:
             self._explainer = self.explains(self._predictor)
-        return reasons_of(self._explainer, rows)
+        with self.turn:
+            return reasons_of(self._explainer, rows)
 
     def listed(self, outputs: Results) -> Any:
         """The results as they stand in JSON."""
