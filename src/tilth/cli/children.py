@@ -23,7 +23,7 @@ FIRST_DELAY_S = 0.2
 LONGEST_DELAY_S = 10.0
 HEALTHY_S = 30.0
 HOPELESS_STARTS = 2
-LONGEST_QUEUE_S = 10.0
+LONGEST_QUEUE_S = 20.0
 """How long clients may wait in the queue of a child that does not take them: through one restart, not through many."""
 
 _HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
