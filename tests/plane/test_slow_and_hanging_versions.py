@@ -313,6 +313,19 @@ def test_lazy_versions_share_a_budget_and_the_one_used_longest_ago_goes(serve: A
     assert served.value("one", 5.0) == 5.0
 
 
+def test_what_a_lazy_version_takes_counts_from_its_first_loading_on(home: Any, serve: Any, tmp_path: Path) -> None:
+    models = [Named(tmp_path / name, name, Unruly(held_mb=200)) for name in ("one", "two", "three")]
+    for model in models:
+        home.cache(model)
+    lazy = {"load": "lazy", "idle_unload_s": 0.0}
+    served = serve(*(model.deployed(model.name, **lazy) for model in models), options=("--memory-budget-mb", "500"))
+    assert "unloaded" in {served.status(model.name).condition for model in models}
+    for model in models:
+        assert served.value(model.name, 2.0) == 2.0
+    assert served.until("one", "unloaded").memory_bytes == 0
+    assert served.until("three", "ready").memory_bytes > 190 << 20
+
+
 def test_a_lazy_version_whose_files_are_damaged_meanwhile_is_answered_503(home: Any, serve: Any, made: Any) -> None:
     served = serve(made["quick"].deployed("lazy", load="lazy", idle_unload_s=0.1))
     served.until("lazy", "unloaded")

@@ -24,12 +24,17 @@ _kept: list[Any] = []
 
 class Unruly:
     """`pause_s`: what each call takes besides; `offset`: added to answers; `at_zero`: one of the above, done when the value is 0, which
-    is what model servers warm up with."""
+    is what model servers warm up with; `held_mb`: memory that it takes once it is read back."""
 
-    def __init__(self, pause_s: float = 0.0, offset: float = 0.0, at_zero: float = 0.0) -> None:
+    def __init__(self, pause_s: float = 0.0, offset: float = 0.0, at_zero: float = 0.0, held_mb: int = 0) -> None:
         self.pause_s = pause_s
         self.offset = offset
         self.at_zero = at_zero
+        self.held_mb = held_mb
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.held = np.ones(self.held_mb << 17)
 
     def predict(self, table: np.ndarray) -> np.ndarray:
         asked = {value or self.at_zero for value in table[:, 0].tolist()}

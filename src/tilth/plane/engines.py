@@ -24,10 +24,6 @@ class Engine:
     predictor: Predictor | ArrayPredictor
     pool: ProcessPool | None
 
-    def memory_bytes(self) -> int:
-        """Of its processes; 0 for what shares this one's memory, where nobody can tell whose is what."""
-        return self.pool.memory_bytes() if self.pool is not None else 0
-
     def close(self) -> None:
         if self.pool is not None:
             self.pool.close()

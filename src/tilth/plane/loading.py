@@ -28,7 +28,7 @@ from tilth.plane.hung import HungMarks
 from tilth.plane.inputs import Inputs, count_of, repeated
 from tilth.plane.lane import Lane
 from tilth.plane.latency import Tally
-from tilth.plane.residence import LazyArrayPredictor, LazyPredictor, Residence, Resident
+from tilth.plane.residence import LazyArrayPredictor, LazyPredictor, Residence, Resident, weighed
 from tilth.plane.routing import InvalidRoutes, RouteTable
 from tilth.plane.serving import LoadedVersion, ServedDeployment
 from tilth.wire.models import DOCUMENT_NAME, ModelDocument, model_documents
@@ -110,7 +110,7 @@ class Loader:
         hung = sealed.manifest_digest in self._hung
         if hung:
             runtime = msgspec.structs.replace(runtime, process=True)
-        engine = start_engine(sealed.key, folder, document, runtime, self._home)
+        engine, size = weighed(lambda: start_engine(sealed.key, folder, document, runtime, self._home))
         try:
             loaded, fast = _warmed(sealed, document, runtime, engine, folder)
             loaded.explains = partial(load_explainer, folder, document)
@@ -127,16 +127,24 @@ class Loader:
                 engine,
                 lambda: start_engine(sealed.key, self._cache.folder_of(sealed, source), document, runtime, self._home),
                 fast,
-                max(sum(file.size for file in sealed.files), engine.memory_bytes()),
+                size,
+                sum(file.size for file in sealed.files),
             )
         elif engine.pool is not None:
             finalize(loaded, _close_aside, engine.close)
         return loaded
 
     def _make_lazy(
-        self, loaded: LoadedVersion, runtime: PlaneRuntime, first: Engine, build: Callable[[], Engine], fast: bool, size: int
+        self,
+        loaded: LoadedVersion,
+        runtime: PlaneRuntime,
+        first: Engine,
+        build: Callable[[], Engine],
+        fast: bool,
+        size: int,
+        least: int,
     ) -> None:
-        resident = Resident(loaded.key, build, first, size, runtime.idle_unload_s, self._residence)
+        resident = Resident(loaded.key, build, first, size, least, runtime.idle_unload_s, self._residence)
         kind = LazyArrayPredictor if loaded.signature.named else LazyPredictor
         loaded.become_lazy(kind(resident, loaded.engine), resident)
         version = ref(loaded)

@@ -34,17 +34,17 @@ class Resident:
     """
 
     def __init__(
-        self, key: str, build: Callable[[], Engine], first: Engine, size: int, idle_s: float, residence: Residence
+        self, key: str, build: Callable[[], Engine], first: Engine, size: int, least: int, idle_s: float, residence: Residence
     ) -> None:
-        """build: loads it again. first: as it was verified. size: least bytes that it counts for. idle_s: 0 keeps it while there is
-        room."""
+        """build: loads it again. first: as it was verified. size: bytes that `first` takes. least: bytes that it always counts for.
+        idle_s: 0 keeps it while there is room."""
         self.key = key
         self.entered: Callable[[Engine], None] = lambda engine: None
         self.left: Callable[[], None] = lambda: None
         self.idle_s = idle_s
         self.used = clock.monotonic()
-        self.size = size
-        self._least = size
+        self.size = max(least, size)
+        self._least = least
         self._build = build
         self._engine: Engine | None = first
         self._users = 0
@@ -100,16 +100,14 @@ class Resident:
             # What just failed for a request need not hold up those that waited behind it, too.
             raise self._failed[1]
         self._residence.make_room(self)
-        before = resident_bytes("self")
         try:
-            engine = self._build()
+            engine, size = weighed(self._build)
         except Exception as error:
             reason = str(error) if isinstance(error, TilthError) else f"{type(error).__name__}: {error}"
             failure = VersionNotLoaded(f"version {self.key} cannot be loaded: {reason[:300]}")
             self._failed = (clock.monotonic() + RETRY_S, failure)
             raise failure from error
-        grown = engine.pool.memory_bytes() if engine.pool is not None else resident_bytes("self") - before
-        self.size = max(self._least, grown)
+        self.size = max(self._least, size)
         self._engine = engine
         self.used = clock.monotonic()
         self.entered(engine)
@@ -186,6 +184,14 @@ class LazyArrayPredictor:
     def predict_arrays(self, arrays: Any) -> Any:
         with self._resident.use() as engine:
             return engine.predictor.predict_arrays(arrays)  # type: ignore[union-attr]
+
+
+def weighed(build: Callable[[], Engine]) -> tuple[Engine, int]:
+    """The engine and the bytes that it takes: those of its processes, or by how much this one grew, to which others that load at the same
+    time add theirs until it is loaded again."""
+    before = resident_bytes("self")
+    engine = build()
+    return engine, resident_bytes("self") - before if engine.pool is None else engine.pool.memory_bytes()
 
 
 def give_back_memory() -> None:
