@@ -23,6 +23,15 @@ def test_the_window_forgets_what_is_older_than_a_minute() -> None:
     assert sum(tally.buckets) == 2
 
 
+def test_errors_of_the_last_minute_are_told_apart_from_older_ones() -> None:
+    tally, told = Tally(), {}
+    for second in range(1000, 1100):
+        tally.errors += {1001: 3, 1032: 1}.get(second, 0)
+        told[second] = tally.window_errors(float(second))
+    assert [told[second] for second in (1000, 1001, 1031, 1050, 1070, 1099)] == [0, 3, 3, 4, 1, 0]
+    assert tally.errors == 4
+
+
 def test_a_window_that_was_never_used_is_empty() -> None:
     assert Tally().window(123456.0) == (0,) * BUCKET_COUNT
 

@@ -27,6 +27,7 @@ class Tally:
     """
 
     __slots__ = (
+        "_errors_before",
         "_slot",
         "_slots",
         "buckets",
@@ -51,6 +52,7 @@ class Tally:
         self.buckets = [0] * BUCKET_COUNT
         self.versions: dict[str, VersionCounts] = {}
         self._slots = [[0] * BUCKET_COUNT for _ in range(SLOTS)]
+        self._errors_before = [0] * SLOTS
         self._slot = 0
 
     def observe(self, seconds: float, now: float) -> int:
@@ -77,10 +79,16 @@ class Tally:
         self._present(now)
         return tuple(map(sum, zip(*self._slots, strict=True)))
 
+    def window_errors(self, now: float) -> int:
+        """Errors over the same time, for somebody who looks each second: those since the last look count as of then."""
+        self._present(now)
+        return self.errors - self._errors_before[(self._slot + 1) % SLOTS]
+
     def _present(self, now: float) -> list[int]:
         slot = int(now) // SLOT_S
         if slot != self._slot:
             for passed in range(max(self._slot + 1, slot - SLOTS + 1), slot + 1):
                 self._slots[passed % SLOTS] = [0] * BUCKET_COUNT
+                self._errors_before[passed % SLOTS] = self.errors
             self._slot = slot
         return self._slots[slot % SLOTS]

@@ -89,6 +89,7 @@ def _deployment(place: Place, follower: Follower) -> DeploymentStatus:
         latency_buckets=tuple(tally.buckets),
         window_buckets=tally.window(clock.perf()),
         window_s=WINDOW_S,
+        window_errors=tally.window_errors(clock.perf()),
         log_failures=tally.log_failures,
         tallies=tuple(counts.present(key) for key, counts in tally.versions.items()),
     )

@@ -176,7 +176,7 @@ class DeploymentStatus(msgspec.Struct, frozen=True):
     """What one worker knows of one deployment.
 
     acknowledged: the generation it serves (0: none yet). failed_generation and error: the newest one it refused.
-    latency_buckets: counts since the worker's start per bucket of LATENCY_BOUNDS_US; window_buckets: the same over the last 60 s.
+    latency_buckets: counts since the worker's start per bucket of LATENCY_BOUNDS_US; window_buckets, window_errors: over the last window_s.
     errors, refused and tallies (of each version that answered anything): as VersionTally has them.
     """
 
@@ -194,6 +194,7 @@ class DeploymentStatus(msgspec.Struct, frozen=True):
     log_failures: int = 0
     tallies: tuple[VersionTally, ...] = ()
     refused: int = 0
+    window_errors: int = 0
 
 
 class WorkerStatus(msgspec.Struct, frozen=True):

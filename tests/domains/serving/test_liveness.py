@@ -77,6 +77,12 @@ def test_what_is_out_of_the_ordinary_with_a_version_is_noted() -> None:
     ]
 
 
+def test_errors_of_the_last_minute_of_all_model_servers_are_added_up() -> None:
+    workers = [worker("w0", acknowledged=1, errors=7, window_errors=2), worker("w1", acknowledged=1, errors=1)]
+    seen = status_of("d", 1, workers)
+    assert (seen.errors, seen.recent_errors) == (8, 2)
+
+
 def test_no_requests_have_no_percentiles() -> None:
     assert percentile_ms([0] * 10, 0.5) is None
     assert status_of("d", 1, [worker("w0", acknowledged=1)]).latency.p99_ms is None

@@ -19,15 +19,19 @@ from tilth.domains.models import queries as models
 from tilth.domains.models.types import UnknownModel, UnknownVersion
 from tilth.domains.serving import actions, queries
 from tilth.domains.serving.api.deployments import surroundings
+from tilth.domains.serving.queries.rollouts import rollout_under_way
 from tilth.domains.serving.rules.liveness import merge, percentile_ms
 from tilth.domains.serving.rules.running import how_it_runs
-from tilth.guard import AccessTo, Permission, get, post
+from tilth.domains.serving.rules.splits import before_this
+from tilth.domains.serving.types import WHOLE, Generation
+from tilth.guard import AccessTo, Permission, ProjectRef, get, post
 from tilth.web import charts
 from tilth.web.commands import shown_command
-from tilth.web.formatting import of_total
+from tilth.web.formatting import of_total, percent
 from tilth.web.pages.deployment_tabs import deployment_tabs
 from tilth.web.pages.frame import PAGE_ROWS, Asked, back, curl, may, project_url, read_form, read_offset, shell, with_query
 from tilth.web.render import page
+from tilth.web.version_lines import version_lines
 from tilth.wire.plane import LATENCY_BOUNDS_US, WorkerStatus
 from tilth.wire.serving import DeploymentDetail, DeploymentView
 from tilth.wire.signature import Column
@@ -66,11 +70,13 @@ async def deployments_page(request: Asked, access: AccessTo[None]) -> Response[s
 async def deployment_page(request: Asked, access: AccessTo[None], name: FromPath[str]) -> Response[str]:
     project, around = access.project, await surroundings(request, access)
 
-    def ask(tx: Tx) -> tuple[DeploymentDetail, tuple[Column, ...]]:
+    def ask(tx: Tx) -> tuple[DeploymentDetail, tuple[Column, ...], UnderWay | None, Generation | None]:
         detail = queries.deployment_detail(tx, around, name)
-        return detail, _inputs(tx, project.id, detail.deployment)
+        present = queries.deployment_by_name(tx, project.id, name)
+        earlier = before_this(queries.generations_of(tx, project.id, present.id), present.routes)
+        return detail, _inputs(tx, project.id, detail.deployment), _under_way(tx, project, detail.deployment), earlier
 
-    detail, inputs = await access.read(ask)
+    detail, inputs, under_way, earlier = await access.read(ask)
     found = detail.deployment
     chart, note = latency_chart(found.id, around.workers)
     row = _example_row(inputs)
@@ -83,13 +89,16 @@ async def deployment_page(request: Asked, access: AccessTo[None], name: FromPath
         model_url=project_url(project.name, "models", found.model),
         d=found,
         runs=how_it_runs(found.settings),
+        versions=version_lines(found, around.workers),
+        under_way=under_way,
+        earlier=earlier,
+        earlier_serves=_shares(earlier) if earlier is not None else "",
         generations=detail.generations,
         budget_ms=BUDGET_MS,
         chart=chart,
         chart_note=note,
         example_curl=example,
         may_change=may(access, Permission.DEPLOYMENT_CHANGE),
-        may_roll_back=any(known.version != found.version for known in detail.generations),
         snippets=[
             ("CLI", shown_command("tilth", "predict", name, "--project", project.name, "--json-rows", _json([row]))),
             ("Python", f"import tilth\n\ntilth.init(project={project.name!r})\nprint(tilth.predict({name!r}, [{row!r}]))"),
@@ -97,6 +106,33 @@ async def deployment_page(request: Asked, access: AccessTo[None], name: FromPath
             ("State", curl(project_url(project.name, "deployments", name).replace("/p/", "/api/v1/p/", 1))),
         ],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """What holds the deployment just now, so that it cannot be changed by hand. url: the page that steers it."""
+
+    words: str
+    url: str
+
+
+def _under_way(tx: Tx, project: ProjectRef, found: DeploymentView) -> UnderWay | None:
+    base = project_url(project.name, "deployments", found.name)
+    rollout = rollout_under_way(tx, project.id, found.id)
+    if rollout is not None:
+        step = rollout.plan.steps[rollout.step].percent
+        return UnderWay(f"A rollout of v{rollout.candidate} is under way, at {step:g} %.", f"{base}/rollouts/{rollout.id}")
+    for test in queries.ab_test_rows(tx, project.id, found.name):
+        if test.state == "running":
+            return UnderWay(f"A/B test {test.number} is running.", f"{base}/ab/{test.number}")
+    return None
+
+
+def _shares(generation: Generation) -> str:
+    """`v2`, or `v2 95 % and v3 5 %`."""
+    if len(generation.routes) == 1:
+        return f"v{generation.version}"
+    return " and ".join(f"v{route.version} {percent(route.weight / WHOLE)}" for route in generation.routes)
 
 
 def latency_chart(deployment_id: str, workers: Sequence[WorkerStatus]) -> tuple[Markup, str]:
@@ -154,8 +190,10 @@ async def deploy(request: Asked, access: AccessTo[None], name: FromPath[str], ve
 
 
 @post("/p/{project:str}/deployments/{name:str}/rollback", permission=Permission.DEPLOYMENT_CHANGE)
-async def rollback(access: AccessTo[None], name: FromPath[str]) -> Redirect:
-    await access.write(lambda tx: actions.rollback(tx, access.actor, access.project.id, name))
+async def rollback(request: Asked, access: AccessTo[None], name: FromPath[str]) -> Redirect:
+    """The form names the generation: what its button promised, whatever was deployed since the page was opened."""
+    to = int((await read_form(request)).number("generation"))
+    await access.write(lambda tx: actions.rollback(tx, access.actor, access.project.id, name, to_generation=to))
     return back(project_url(access.project.name, "deployments", name), "deploying")
 
 
@@ -184,7 +222,7 @@ class Gone:
     command: str
 
 
-def _gone(tx: Tx, request: Asked, project: Any) -> Gone | None:
+def _gone(tx: Tx, request: Asked, project: ProjectRef) -> Gone | None:
     """Of the address that `undeploy` leads to. None unless the version is there and the name is free, so no link can say what is not so."""
     asked = request.query_params
     name, model, version = asked.get("gone", ""), asked.get("model", ""), asked.get("version", "")

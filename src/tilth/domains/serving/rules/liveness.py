@@ -31,6 +31,7 @@ def status_of(deployment_id: str, generation: int, workers: Sequence[WorkerStatu
         latency=_latency([status.window_buckets for status in known], max((s.window_s for s in known), default=60.0)),
         latency_since_start=_latency([status.latency_buckets for status in known], 0.0),
         refused=sum(status.refused for status in known),
+        recent_errors=sum(status.window_errors for status in known),
     )
 
 
