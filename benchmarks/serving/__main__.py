@@ -21,7 +21,7 @@ from time import perf_counter
 from benchmarks.clients import Connection, many_clients, median, one_client, request
 from benchmarks.figures import Figure, run_script
 from benchmarks.processes import NotStarted, Tilth, environment, folder, mlflow_scoring, tilth_serve, tilth_up
-from benchmarks.serving.contenders import Contender, Rows, contenders, instances
+from benchmarks.serving.contenders import BARE, Contender, Rows, contenders, instances
 from benchmarks.serving.model import COMPILED, FRAMEWORK, MODEL_FILE, rows
 
 ALONE, FEW, CROWD = "1 client", "8 clients", "64 clients"
@@ -130,14 +130,15 @@ def _figures(peer: str, framework: Seen, compiled: Seen, theirs: Seen) -> Iterat
     def higher(what: str, ours: Sequence[float], other: Sequence[float], times: float | None) -> Figure:
         return Figure(what, "/s", median(ours), None, peer, median(other), True, times=times)
 
+    each = (COMPILED_TIMES, 1.0) if peer != BARE else (None, None)
     yield lower("scikit-learn, 1 client, p50", framework.p50_ms[ALONE], theirs.p50_ms[ALONE], PROMISED.get((peer, ALONE)))
     for load in (FEW, CROWD):
         yield higher(f"scikit-learn, {load}", framework.per_s[load], theirs.per_s[load], PROMISED.get((peer, load)))
-    yield higher("compiled, 1 client", compiled.per_s[ALONE], theirs.per_s[ALONE], COMPILED_TIMES)
+    yield higher("compiled, 1 client", compiled.per_s[ALONE], theirs.per_s[ALONE], each[0])
     for load in (FEW, CROWD):
         yield higher(f"compiled, {load}", compiled.per_s[load], theirs.per_s[load], None)
-    yield lower(f"{BIG_ROWS} rows, scikit-learn, p50", framework.big_ms, theirs.big_ms, 1.0)
-    yield lower(f"{BIG_ROWS} rows, compiled, p50", compiled.big_ms, theirs.big_ms, 1.0)
+    yield lower(f"{BIG_ROWS} rows, scikit-learn, p50", framework.big_ms, theirs.big_ms, each[1])
+    yield lower(f"{BIG_ROWS} rows, compiled, p50", compiled.big_ms, theirs.big_ms, each[1])
     late = median(framework.p99_ms[FEW])
     yield Figure("scikit-learn, 8 clients, p99", "ms", late, LATE_MS, peer, median(theirs.p99_ms[FEW]))
 

@@ -13,6 +13,8 @@ from benchmarks.processes import answering, environment, free_port, program
 from benchmarks.serving.environments import python_of
 
 PEERS = Path(__file__).parent / "peers"
+BARE = "(a socket alone)"
+"""No peer: nothing that is asked by this client on this machine can be faster."""
 Rows = Sequence[Sequence[float]]
 
 
@@ -69,6 +71,7 @@ def contenders(model_folder: Path) -> list[Contender]:
         Contender("Ray Serve, batching", "/predict", instances, _script("ray", "ray_server.py", "/-/healthz", "--batching")),
         Contender("FastAPI", "/predict", instances, _script("fastapi", "fastapi_server.py", "/docs")),
         Contender("raw ASGI + orjson", "/predict", instances, _script("fastapi", "raw_asgi_server.py", "/")),
+        Contender(BARE, "/", instances, _script("fastapi", "bare_server.py", "/")),
     ]
 
 

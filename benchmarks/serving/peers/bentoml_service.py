@@ -14,6 +14,6 @@ class Measured:
     def __init__(self) -> None:
         self.model = joblib.load(os.environ["MEASURED_MODEL"])
 
-    @bentoml.api(route="/predict", batchable=BATCHING, max_batch_size=64, max_latency_ms=50)
+    @bentoml.api(route="/predict", batchable=BATCHING, max_batch_size=64, max_latency_ms=1000)
     def predict(self, instances: np.ndarray) -> np.ndarray:
         return self.model.predict_proba(np.asarray(instances, dtype=np.float64))[:, 1]
