@@ -1,6 +1,7 @@
 """Our model server beside nine others, on one model: a scaler and a logistic regression over 30 columns (569 real rows).
 
-    python -m benchmarks.serving [--quick] [--json]        TILTH_BENCH_PEERS=mlserver,fastapi measures some of them
+    python -m benchmarks.serving [--quick] [--json]        TILTH_BENCH_PEERS=mlserver,fastapi measures some of them,
+                                                           TILTH_BENCH_AWAKE=1 lets no core fall asleep between requests
 
 Every server has one worker and one OMP thread. Ours authenticates, checks the schema and logs each prediction before its answer, once
 with scikit-learn itself and once with the compiled form. Each peer runs alone beside ours; passes of both alternate. The environments of
@@ -9,6 +10,7 @@ the peers are made in `.venv-peers` on the first run (1 GB, minutes).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -20,7 +22,7 @@ from time import perf_counter
 
 from benchmarks.clients import Connection, many_clients, median, one_client, request
 from benchmarks.figures import Figure, run_script
-from benchmarks.processes import NotStarted, Tilth, environment, folder, mlflow_scoring, tilth_serve, tilth_up
+from benchmarks.processes import NotStarted, Tilth, awake, environment, folder, mlflow_scoring, tilth_serve, tilth_up
 from benchmarks.serving.contenders import BARE, Contender, Rows, contenders, instances
 from benchmarks.serving.model import COMPILED, FRAMEWORK, MODEL_FILE, rows
 
@@ -63,7 +65,8 @@ class Asked:
 def measure(quick: bool) -> list[Figure]:
     passes, seconds = (1, 0.5) if quick else (5, 2.0)
     given = rows()
-    with folder() as place, tilth_up(place / "home", "--serve-workers", "1") as running:
+    kept = awake() if os.environ.get("TILTH_BENCH_AWAKE") else contextlib.nullcontext()
+    with kept, folder() as place, tilth_up(place / "home", "--serve-workers", "1") as running:
         _deploy(running, place)
         ours = {name: _ours(running, name, given) for name in (FRAMEWORK, COMPILED)}
         figures = [*_log_cost(place, given, passes, seconds), _start(place, given)]
