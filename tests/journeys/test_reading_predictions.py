@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 from tests.conftest import Server
 from tests.journeys.steps import tilth as call
+from tests.journeys.steps import wait_until
 
 import tilth
 from tilth.sdk.connection import forget
@@ -48,7 +49,7 @@ def test_a_frame_holds_what_was_asked_and_answered(asked: list[float], tilth_ser
     tilth.labels.log(NAME, labelled)
     joined = tilth.predictions(NAME, labels=True)
     assert joined.filter(pl.col("label").is_not_null()).select("row", "label").rows() == [(4, 1.5)]
-    assert len(joined) == 30
+    assert joined["label_at"].null_count() == len(joined) == 30
 
 
 def test_the_command_line_lists_shows_and_exports(asked: list[float], tilth_server: Server, tmp_path: Path) -> None:
@@ -75,6 +76,28 @@ def test_the_command_line_lists_shows_and_exports(asked: list[float], tilth_serv
     assert (code, "FIELD=hash" in err) == (1, True)
     code, _, err = call(tilth_server, "predictions", "show", NAME, "nothing")
     assert (code, "nothing" in err) == (1, True)
+
+
+def test_a_number_that_is_hashed_by_now_is_text_in_one_frame_with_what_was_kept_before(
+    asked: list[float], tilth_server: Server
+) -> None:
+    name = f"{NAME}-hashed"
+    tilth.deploy(f"{NAME}/1", name=name)
+    tilth.predict(name, [{"a": 1.5, "b": 1.0}])
+    tilth.predictions(name, flush=True)
+    code, _, err = call(tilth_server, "predictions", "policy", name, "--redact", "a=hash")
+    assert code == 0, err
+
+    def asked_again() -> bool:
+        tilth.predict(name, [{"a": 1.5, "b": 1.0}])
+        return tilth.predictions(name, flush=True).schema["in_a"] == pl.String
+
+    # The policy takes effect within seconds.
+    wait_until(asked_again, "a prediction whose input is hashed")
+    frame = tilth.predictions(name)
+    assert frame["in_a"][0] == "1.5"
+    assert len(frame["in_a"][-1]) == 32
+    assert frame["in_b"].to_list() == [1.0] * len(frame)
 
 
 def test_moments_are_read_as_people_write_them() -> None:

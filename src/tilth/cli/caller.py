@@ -116,6 +116,7 @@ MOMENTS = (
     "created",
     "updated",
     "logged",
+    "replaced",
     "started",
     "ended",
     "expires",

@@ -23,6 +23,10 @@ class UnknownColumn(Invalid):
     """No file of the deployment has such a column."""
 
 
+class MixedColumn(Invalid):
+    """Predictions of different times hold one column in ways that no single column can."""
+
+
 def predictions(
     deployment: str,
     *,
@@ -37,12 +41,10 @@ def predictions(
     """Rows that the deployment answered in [since, until), oldest first, as a polars DataFrame (`.to_pandas()`).
 
     Moments: `"2026-03-01"`, `"24h"` (before now), a datetime, ms. Inputs stand in columns `in_<name>`, outputs in `out_<name>`. columns:
-    only these, in this order. labels: with `label` and `label_at`, null where none is known. shadow: answers of versions in the shadow
-    instead. flush: wait until the very last prediction is there (fresh ones take some seconds). A sample has `sample_weight` above 1.
-    Raises UnknownColumn, and what the server refuses.
+    only these, in this order. labels: with `label`, null where none is known, and `label_at`, the moment of one by key. shadow: answers of
+    versions in the shadow instead. flush: wait until the very last prediction is there (fresh ones take some seconds). A sample has
+    `sample_weight` above 1. Raises UnknownColumn, MixedColumn, and what the server refuses.
     """
-    import polars as pl  # 0.2 s, which a program that only asks for predictions need not pay
-
     target = connection()
     first, last = moment_of(since), moment_of(until)
     if flush:
@@ -53,7 +55,7 @@ def predictions(
         for file in files_of(target, deployment, first, last, shadow=shadow)
         if (content := _content(target, deployment, file))
     ]
-    found = pl.concat(frames, how="diagonal") if frames else _nothing()
+    found = _joined(frames) if frames else _nothing()
     found = found.sort(["at", *KEYS])
     if labels:
         found = found.join(_labels(target, deployment, first, last), on=list(KEYS), how="left", maintain_order="left")
@@ -87,7 +89,7 @@ def _content(target: Connection, deployment: str, file: PredictionFileView) -> b
 def _chosen(
     content: bytes, since: int, until: int, versions: Sequence[int] | None, columns: Sequence[str] | None
 ) -> pl.DataFrame:
-    import polars as pl
+    import polars as pl  # 0.2 s, which a program that only asks for predictions need not pay
 
     at = pl.col("at").dt.timestamp("ms")
     frame = pl.scan_parquet(io.BytesIO(content)).filter(at >= since, at < until)
@@ -117,9 +119,24 @@ def _labels(target: Connection, deployment: str, since: int, until: int) -> pl.D
         token = page.next_page_token
         if not token:
             break
-    at = pl.Series("label_at", moments, pl.Int64).cast(pl.Datetime("ms", "UTC")).cast(pl.Datetime("us", "UTC"))
+    # A label by prediction has no moment of its own.
+    known = pl.Series("label_at", [moment or None for moment in moments], pl.Int64)
+    at = known.cast(pl.Datetime("ms", "UTC")).cast(pl.Datetime("us", "UTC"))
     keys = [pl.Series("prediction_id", ids, pl.String), pl.Series("row", rows, pl.Int32)]
     return pl.DataFrame([*keys, pl.Series("label", values, pl.Float64), at])
+
+
+def _joined(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """A column that was a number and is hashed by now is text in all of them."""
+    import polars as pl
+
+    try:
+        return pl.concat(frames, how="diagonal_relaxed")
+    except pl.exceptions.SchemaError as error:
+        raise MixedColumn(
+            f"a column is of types that do not fit together, since the model or what is kept changed ({str(error)[:120]}); read it in two "
+            "parts by since= and until=, or leave it out by columns="
+        ) from error
 
 
 def _nothing() -> pl.DataFrame:

@@ -172,8 +172,8 @@ def _report(
         answered = sum(map(len, given))
         against = sorted({version for frame in given for version in frame["version"].unique().to_list()})
         return ShadowReport(name, version, against, since, until, agreement([], answered, MOST_COMPARED))
-    ours = pl.concat(shadows, how="diagonal").unique(subset=keys, keep="first")
-    theirs = pl.concat(given, how="diagonal").unique(subset=keys, keep="first")
+    ours = pl.concat(shadows, how="diagonal_relaxed").unique(subset=keys, keep="first")
+    theirs = pl.concat(given, how="diagonal_relaxed").unique(subset=keys, keep="first")
     # A shadow is judged from its first answer on: what was answered before it stood there is not uncovered.
     theirs = theirs.filter(pl.col("at") >= ours["at"].min())
     both = theirs.join(ours, on=keys, how="inner", suffix="__ours").sort("at", *keys)
