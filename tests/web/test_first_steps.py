@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from sklearn.datasets import load_iris
 
 from tilth.web.first_steps import all_steps
 
@@ -45,6 +46,8 @@ def test_a_newcomer_comes_from_nothing_to_a_prediction_and_copies_what_he_sees(t
         page = client.get("/p/first-steps/runs").text
         run = re.search(r'href="(/p/first-steps/runs/[0-9a-f]{32})"', page)
         assert run is not None
+        # What only the reader has: rows to score.
+        load_iris(as_frame=True).data.to_parquet(tmp_path / "rows.parquet")
         places = [
             "/p/first-steps/runs?q=accuracy>0.5",
             run[1],
@@ -55,6 +58,6 @@ def test_a_newcomer_comes_from_nothing_to_a_prediction_and_copies_what_he_sees(t
             offered = copied(client.get(place).text)
             assert {"CLI", "Python", "curl"} <= set(offered), place
             for label, text in offered.items():
-                # MLflow wants its own variables, evaluating rows that only the reader has.
+                # MLflow wants its own variables, evaluating what came true.
                 if label not in ("MLflow", "Evaluate"):
                     pasted(tilth_server, text, tmp_path)
