@@ -102,6 +102,8 @@ def test_tensors_are_nested_lists(stand: Stand, body: Any) -> None:
         ("flights", parquet(FLIGHTS)[:-30], PARQUET, 400, "cannot be read"),
         ("flights", parquet(FLIGHTS[["hour"]]), PARQUET, 400, "'wind' is missing"),
         ("flights", parquet(FLIGHTS.assign(hour=["a", "b"])), PARQUET, 400, "holds String; the model takes long there"),
+        ("flights", parquet(FLIGHTS.assign(wind=[1.5, -np.inf])), PARQUET, 400, "'wind', row 1: infinity"),
+        ("flights", b'wind,hour,origin,gate\n1,2,JFK,"', CSV, 400, "'gate' is no input of the model"),
         ("flights", parquet(FLIGHTS.assign(gate=1.0)), PARQUET, 400, "'gate' of the Parquet file is no input"),
         ("flights", parquet(FLIGHTS.assign(wind=[[1], [2]])), PARQUET, 400, "'wind' of the Parquet file holds List"),
         ("flights", parquet(FLIGHTS.assign(origin=[b"JFK", b"LGA"])), PARQUET, 400, "'origin' of the Parquet file holds Binary"),

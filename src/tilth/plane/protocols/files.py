@@ -10,6 +10,7 @@ from typing import Any
 from tilth.core.errors import Invalid
 from tilth.plane.columns import Picker
 from tilth.plane.forms import InvalidBody, Table, WrongWidth
+from tilth.plane.problems import WrongType
 from tilth.wire.signature import Column, Signature
 
 LEAST_BYTES_PER_CELL = 0.05
@@ -59,12 +60,13 @@ def _lines_of(text: str) -> Iterator[list[str]]:
 
 
 def read_parquet(body: bytes, signature: Signature) -> Table:
-    """NaN is missing. Raises InvalidTable.
+    """NaN is missing. Raises InvalidTable and WrongType.
 
     Columns that the model does not take, or not as text, are refused by the file's schema: a few bytes of it can be a text of gigabytes.
     """
     # Imported late: only those who send Parquet pay for it.
     import polars
+    from polars import selectors
     from polars.exceptions import PolarsError
 
     try:
@@ -79,8 +81,11 @@ def read_parquet(body: bytes, signature: Signature) -> Table:
             raise InvalidTable(
                 f"the Parquet file has {len(body)} bytes and says {cells} cells; send the rows in several requests"
             )
-        frame = polars.read_parquet(io.BytesIO(body))
-        return Table(columns={column.name: [None if v != v else v for v in column.to_list()] for column in frame})
+        frame = polars.read_parquet(io.BytesIO(body)).fill_nan(None)
+        for column in frame.select(selectors.float()):
+            if (infinite := column.is_infinite()).any():
+                raise WrongType(f"column {column.name!r}, row {infinite.arg_max()}: infinity is no number that the model takes")
+        return Table(columns={column.name: column.to_list() for column in frame})
     except (PolarsError, OSError, ValueError) as error:
         raise InvalidTable(f"the Parquet file cannot be read: {str(error)[:200]}") from error
 
