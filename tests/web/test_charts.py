@@ -53,6 +53,15 @@ def test_thinning_keeps_the_extremes(ys):
     assert (min(thinned), max(thinned)) == (min(ys), max(ys))
 
 
+def test_names_of_lines_that_lie_close_stand_below_each_other():
+    counts = [0] * (len(LATENCY_BOUNDS_US) + 1)
+    counts[40] = 5
+    tree = parse(charts.latency_bars(counts, LATENCY_BOUNDS_US, 20_000, {"p50": 18_000, "p95": 19_000, "p99": 21_000}))
+    places = {node.text: float(node.get("y")) for node in tree if node.tag == "text" and node.text.startswith(("p", "budget"))}
+    assert len(set(places.values())) == 4
+    assert max(float(node.get("x")) + 60 for node in tree if node.text and node.text.startswith(("p", "b"))) < 640
+
+
 def test_requests_above_the_budget_are_drawn_as_such():
     counts = [0] * (len(LATENCY_BOUNDS_US) + 1)
     fast = next(i for i, bound in enumerate(LATENCY_BOUNDS_US) if bound > 900)

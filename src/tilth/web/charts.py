@@ -14,6 +14,8 @@ from markupsafe import Markup, escape
 from tilth.web.formatting import latency, number
 
 SERIES_COLOURS = 8
+MARK_ROWS, MARK_ROW, MARK_LETTER = 4, 12, 6.2
+"""Rows of names above a histogram, the height of one, and the width of a letter, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +193,7 @@ def bars(counts: Sequence[float], labels: Sequence[str], label: str, width: int 
 
 
 def latency_bars(
-    counts: Sequence[int], bounds_us: Sequence[int], budget_us: int, marks: dict[str, float], width: int = 640, height: int = 170
+    counts: Sequence[int], bounds_us: Sequence[int], budget_us: int, marks: dict[str, float], width: int = 640, height: int = 196
 ) -> Markup:
     """Histogram of latencies over a logarithmic axis, with the budget and marks such as p50 and p99 (microseconds) as lines.
 
@@ -207,7 +209,12 @@ def latency_bars(
     low_us = min([low for low, _, _ in joined] + [budget_us / 40])
     high_us = max([high for _, high, _ in joined] + [budget_us * 2])
     frame = Frame(
-        8, 26, width - 16, height - 50, (math.log10(low_us), math.log10(high_us)), (0, max([n for *_, n in joined] + [1]))
+        8,
+        MARK_ROWS * MARK_ROW + 4,
+        width - 16,
+        height - MARK_ROWS * MARK_ROW - 28,
+        (math.log10(low_us), math.log10(high_us)),
+        (0, max([n for *_, n in joined] + [1])),
     )
     body = [f'<path class="axis" d="M{frame.left:g} {frame.top + frame.height:.1f}h{frame.width:g}"/>']
     body.extend(_latency_bar(frame, *bar, over=bar[1] > budget_us * 1.1) for bar in joined)
@@ -229,17 +236,19 @@ def _latency_bar(frame: Frame, low_us: float, high_us: float, seen: int, *, over
 
 
 def _marks(frame: Frame, budget_us: int, marks: dict[str, float]) -> list[str]:
+    """Lines with their names above them; a name goes one row down where it would run into one to its left."""
     base = frame.top + frame.height
-    x = frame.x(math.log10(budget_us))
-    body = [f'<path class="budget" d="M{x:.1f} {frame.top - 8:g}V{base:.1f}"/>']
-    body.append(_text(x + 4, frame.top - 1, f"budget {latency(budget_us)}", "start", "budget-text"))
-    taken = -1e9
-    for name, at_us in sorted(marks.items(), key=lambda mark: mark[1]):
+    lines = [(at_us, name, "mark", "strong") for name, at_us in marks.items()]
+    body, ends = [], [-1e9] * MARK_ROWS
+    for at_us, name, line, css in sorted([*lines, (budget_us, "budget", "budget", "budget-text")]):
         x = min(max(frame.x(math.log10(max(at_us, 1))), frame.left), frame.left + frame.width)
-        row = 10 if x - taken > 76 else -2
-        body.append(f'<path class="mark" d="M{x:.1f} {frame.top - 8:g}V{base:.1f}"/>')
-        body.append(_text(x + 4, row + 2 if row > 0 else 22, f"{name} {latency(at_us)}", "start", "strong"))
-        taken = x
+        said = f"{name} {latency(at_us)}"
+        wide = MARK_LETTER * len(said)
+        start = x + 4 if x + 4 + wide <= frame.left + frame.width else x - 4 - wide
+        row = next((row for row, end in enumerate(ends) if start > end), MARK_ROWS - 1)
+        ends[row] = start + wide + 4
+        body.append(f'<path class="{line}" d="M{x:.1f} {MARK_ROW * row + 2:g}V{base:.1f}"/>')
+        body.append(_text(start, MARK_ROW * row + 10, said, "start", css))
     return body
 
 
