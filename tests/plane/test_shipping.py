@@ -334,7 +334,9 @@ def test_a_segment_that_cannot_be_read_is_set_aside(deploy: Callable[..., Deploy
     ship_all(place)
     assert not bad.exists()
     assert not good.exists()
-    assert (place.home / REFUSED_FOLDER / bad.name).exists()
+    aside = place.home / REFUSED_FOLDER / bad.name
+    assert aside.exists()
+    aside.unlink()
 
 
 def test_control_that_is_away_leaves_everything_where_it_is(deploy: Callable[..., Deployed]) -> None:

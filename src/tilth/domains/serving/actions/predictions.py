@@ -60,6 +60,11 @@ def replace_files(tx: Tx, compacted: Compacted) -> None:
     _add(tx, [compacted.file], now())
 
 
+def note_retry(tx: Tx, actor: Actor, segments: int) -> None:
+    """So many segments that were set aside are tried again."""
+    record(tx, actor, "predictions.retried", project_id=None, thing="segments", detail={"segments": segments})
+
+
 def drop_expired(tx: Tx, deployment: Deployment, moment: Millis) -> int:
     """Lets go of files whose last prediction is older than the deployment keeps them; how many rows went. At most 1,000 files."""
     project_id = ProjectId(deployment.project_id)

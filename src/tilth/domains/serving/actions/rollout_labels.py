@@ -23,12 +23,13 @@ def counted(tx: Tx, found: Deployment, prediction_ids: Sequence[str], join_keys:
     if going is None or not going.plan.guardrails.labels:
         yield
         return
-    before = labels.labelled_since(tx, going, prediction_ids, join_keys)
+    where = (tx, going.project_id, going.deployment_id, going.created, prediction_ids, join_keys)
+    before = labels.labelled_since(*where)
     yield
-    after = labels.labelled_since(tx, going, prediction_ids, join_keys)
+    after = labels.labelled_since(*where)
     tallies = rollouts.label_tallies(tx, going.project_id, going.id)
     for version in (going.candidate, going.champion):
-        was, is_ = tally_of(*before[version]), tally_of(*after[version])
+        was, is_ = (tally_of(*seen[version]) if version in seen else LabelTally() for seen in (before, after))
         if was != is_:
             known = tallies.get(version, LabelTally())
             rollouts.keep_label_tally(tx, going.project_id, going.id, version, known.plus(was, -1).plus(is_))

@@ -16,7 +16,6 @@ from tilth.core.clock import iso, now
 from tilth.core.hashing import is_digest
 from tilth.core.ids import Digest
 from tilth.core.ports import BlobMissing, Blobs, NotADigest
-from tilth.domains.audit.actions import record
 from tilth.domains.models.queries import ModelVersion
 from tilth.domains.serving.actions import labels
 from tilth.domains.serving.actions import predictions as actions
@@ -132,10 +131,7 @@ async def replace_files(request: Asked, access: AccessTo[None], data: JSONBody[C
 async def retry_refused(request: Asked, access: AccessTo[None]) -> RetriedSegments:
     """Segments of predictions that were set aside, because they could not be shipped, are tried again within seconds."""
     count = await asyncio.to_thread(request.app.state[DESK].take_up_refused)
-    detail = {"segments": count}
-    await access.write(
-        lambda tx: record(tx, access.actor, "predictions.retried", project_id=None, thing="refused", detail=detail)
-    )
+    await access.write(lambda tx: actions.note_retry(tx, access.actor, count))
     return RetriedSegments(count)
 
 

@@ -15,7 +15,7 @@ from tilth.backends.sql import Tx
 from tilth.core.clock import DAY
 from tilth.domains.serving.queries.deployments import deployment_by_name, deployment_of
 from tilth.domains.serving.tables import deployment, label, label_correction, prediction_file, scored_prediction
-from tilth.domains.serving.types import Deployment, Rollout
+from tilth.domains.serving.types import Deployment
 from tilth.domains.serving.types.labels import OF_A_KEY
 from tilth.wire.labels import Coverage, CoverageRow, LabelVersion
 
@@ -54,26 +54,25 @@ def labelled_scores(tx: Tx, project_id: str, deployment_id: str, version: int, s
 
 
 def labelled_since(
-    tx: Tx, going: Rollout, prediction_ids: Sequence[str], join_keys: Sequence[str]
+    tx: Tx, project_id: str, deployment_id: str, since: int, prediction_ids: Sequence[str], join_keys: Sequence[str]
 ) -> dict[int, tuple[Floats, Floats]]:
-    """Scores and labels, both of shape (rows,), of what both versions of a rollout answered since it began: of these predictions, and of
-    those with these keys."""
+    """Scores and labels, both of shape (rows,), by version, of what was answered since a moment: of these predictions, and of those with
+    these keys."""
     rows: dict[tuple[str, int], Any] = {}
     for column, wanted in ((_scored.prediction_id, prediction_ids), (_scored.join_key, join_keys)):
         for some in _in_parts(wanted):
             found = tx.all(
                 select(_scored.prediction_id, _scored.row, _scored.version, _scored.score, _scored.label).where(
-                    _in(_scored, going.project_id, going.deployment_id),
+                    _in(_scored, project_id, deployment_id),
                     column.in_(some),
-                    _scored.at >= going.created,
+                    _scored.at >= since,
                     _scored.label.is_not(None),
                     _scored.score.is_not(None),
                 )
             )
             rows |= {(row.prediction_id, row.row): row for row in found}
-    return {
-        version: _pairs(row for row in rows.values() if row.version == version) for version in (going.candidate, going.champion)
-    }
+    versions = {row.version for row in rows.values()}
+    return {version: _pairs(row for row in rows.values() if row.version == version) for version in versions}
 
 
 def _pairs(rows: Iterable[Any]) -> tuple[Floats, Floats]:
