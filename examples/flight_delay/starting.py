@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import httpx
 from tilth.core.home import read_server_file
 
 USUAL_PORTS = (8700, 8701)
+ANY_PORTS = (0, 0)
 
 
 class NotStarted(Exception):
@@ -73,7 +73,15 @@ def _answers(home: Path) -> bool:
 
 def _start(home: Path) -> subprocess.Popen[str]:
     home.mkdir(parents=True, exist_ok=True)
-    port, serve_port = (port if _is_free(port) else 0 for port in USUAL_PORTS)
+    try:
+        return _started(home, *USUAL_PORTS)
+    except NotStarted as refused:
+        if "is in use" not in str(refused):
+            raise
+    return _started(home, *ANY_PORTS)
+
+
+def _started(home: Path, port: int, serve_port: int) -> subprocess.Popen[str]:
     command = ["up", "--home", str(home), "--port", str(port), "--serve-port", str(serve_port)]
     errors = home / "demo-up.log"
     with errors.open("w") as stderr:
@@ -95,16 +103,6 @@ def _start(home: Path) -> subprocess.Popen[str]:
             said[-1].removeprefix("error: ") if said else "`tilth up` ended without a word; run it by hand to see why"
         )
     return process
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def _stop(process: subprocess.Popen[str]) -> None:

@@ -195,6 +195,7 @@ def test_a_model_goes_from_a_script_to_a_prediction_and_survives_the_death_of_co
     assert run(["deployment", "rollback", "toy", "--to", "9", "--home", str(up.home)]) == 1
     assert "no generation 9" in capsys.readouterr().err
     assert run(["deploy", "toy/1", "--wait", "--home", str(up.home)]) == 0
+    assert capsys.readouterr().err == ""
     assert "version 1" in tilth("deployment", "rollback", "toy", "--to", "1", "--wait")
     tilth("deployment", "delete", "toy")
 

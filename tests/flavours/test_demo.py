@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import psutil
 import pytest
+from examples.flight_delay.starting import USUAL_PORTS, running
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -86,3 +90,13 @@ def test_a_home_that_cannot_be_used_ends_the_demo_with_one_sentence(tmp_path: Pa
     assert demo.returncode == 1
     assert "Traceback" not in said
     assert "prot" in said
+
+
+def test_where_the_usual_ports_are_taken_the_demo_takes_others(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as taken:
+        for port in USUAL_PORTS:
+            with contextlib.suppress(OSError):  # taken by somebody else, which does as well
+                taken.enter_context(socket.create_server(("127.0.0.1", port)))
+        with running(tmp_path / "home") as platform:
+            assert httpx.get(f"{platform.url}/api/v1/health", trust_env=False).is_success
+            assert not {urlsplit(platform.url).port, urlsplit(platform.serve_url).port} & set(USUAL_PORTS)

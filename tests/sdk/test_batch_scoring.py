@@ -327,3 +327,17 @@ def test_the_command_scores_and_says_what_came_of_it(model, tmp_path, live):
     assert "Traceback" not in again.stderr
     assert tilth_score("--out", "none.csv", "--columns", "-").returncode == 0
     assert (tmp_path / "none.csv").read_text().startswith("probability,model_version\n")
+
+
+def test_a_call_that_finds_all_scored_already_completes_it_and_tells_no_speed(model, tmp_path, live):
+    (tmp_path / "in.csv").write_text("hour,seats,origin\n1.5,100,EWR\n20,120,JFK\n")
+    tilth.score(f"{MODEL}/1", tmp_path / "in.csv", tmp_path / "parts", processes=1)
+    manifest = tmp_path / "parts" / "_manifest.json"
+    # As it stands after a kill between the last part and the end.
+    manifest.write_bytes(msgspec.json.encode(msgspec.structs.replace(manifest_of(manifest), state="running")))
+    command = [sys.executable, "-m", "tilth.cli", "score", f"{MODEL}/1", "--in", str(tmp_path / "in.csv")]
+    ended = subprocess.run([*command, "--out", str(tmp_path / "parts")], env=live.environment, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert "all was scored before" in ended.stdout
+    assert "rows/s" not in ended.stdout
+    assert manifest_of(manifest).state == "complete"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -231,7 +232,8 @@ def _setting(given: str) -> tuple[str, Any]:
 
 
 def _wait_live(api: Api, path: str, name: str, generation: int, timeout_s: float, *, quiet: bool) -> dict[str, Any]:
-    """The deployment once `generation` of it is live. Raises DeploymentFailed, NotLive."""
+    """The deployment once `generation` of it is live. On a terminal it says how far that is. Raises DeploymentFailed, NotLive."""
+    quiet = quiet or not sys.stderr.isatty()
     found: dict[str, Any] = {}
 
     def settled() -> bool:

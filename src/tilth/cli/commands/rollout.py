@@ -30,6 +30,7 @@ from tilth.wire.rollout_text import steps_of
 
 DEFAULT_STEPS = "1,5,20,50,100"
 LATEST = "latest"
+LISTED_COLUMNS = ("id", "versions", "state", "created", "reason")
 
 
 @click.group(
@@ -130,8 +131,8 @@ def list_rollouts(caller: Caller, name: str, limit: int) -> None:
     """List the rollouts of the deployment NAME, newest first."""
     with Api(caller.target()) as api:
         found = list(api.rows(api.in_project("deployments", name, "rollouts"), "rollouts", limit))
-    columns = ("id", "candidate", "champion", "state", "reason", "created", "ended", "by")
-    caller.show_rows(found, columns, f"no rollouts; `tilth rollout start <model>/<version> --name {name}` starts one")
+    rows = found if caller.as_json else [{**each, "versions": f"{each['champion']} → {each['candidate']}"} for each in found]
+    caller.show_rows(rows, LISTED_COLUMNS, f"no rollouts; `tilth rollout start <model>/<version> --name {name}` starts one")
 
 
 @rollout.command(epilog="\b\nExample:\n  tilth rollout watch flight-delay --timeout-s 3600\n")

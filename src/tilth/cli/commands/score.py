@@ -94,5 +94,6 @@ def _columns(text: str | None) -> list[str] | None:
 
 def _said(found: Scoring) -> str:
     refused = f", {found.refused:,} refused" if found.refused else ""
-    pace = f"{found.rows_now:,} rows in {found.seconds:.1f} s, {found.rows_per_s:,.0f} rows/s, by {found.engine}"
+    rate = f", {found.rows_per_s:,.0f} rows/s, by {found.engine}" if found.rows_now else ": all was scored before"
+    pace = f"{found.rows_now:,} rows in {found.seconds:.1f} s{rate}"
     return f"{found.version}: {found.rows:,} rows{refused} in {found.output}\n{pace}\n{found.url}"
