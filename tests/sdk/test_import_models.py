@@ -198,6 +198,12 @@ def test_a_trusted_model_that_ends_its_process_is_told_so_and_none_of_our_secret
     assert "TILTH_TOKEN" not in (tmp_path / "seen").read_text()
 
 
+def test_a_class_of_the_program_that_wrote_a_pickle_is_named_with_what_to_do(here: Any, tmp_path: Path) -> None:
+    (tmp_path / "gone.pkl").write_bytes(b"\x80\x02c__main__\nGoneNet\n)\x81.")
+    with pytest.raises(NotImportable, match=r"holds a GoneNet .* put it into an installed package"):
+        tilth.import_model(tmp_path / "gone.pkl", "imported-gone", trust=True)
+
+
 def test_a_trusted_model_that_never_ends_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
     class Hangs:
         def __reduce__(self) -> Any:

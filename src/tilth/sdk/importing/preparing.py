@@ -6,6 +6,7 @@ For a format that may run code this is called in a process of its own alone (see
 from __future__ import annotations
 
 import pickle
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -118,6 +119,11 @@ def _opened(found: Found) -> Any:
         ) from error
     except Exception as error:  # frameworks, and what is pickled, raise anything
         reason = " ".join(str(error).split())[:200]
+        if gone := re.match("Can't get attribute '([^']+)'", reason):
+            raise NotImportable(
+                f"{path.name} holds a {gone[1]} that the program defined which wrote it, and nothing here has that class: "
+                "put it into an installed package, or write the model as a program, such as by torch.export, TorchScript or ONNX"
+            ) from error
         raise NotImportable(f"{path.name} cannot be read as {found.format}: {type(error).__name__}: {reason}") from error
 
 
