@@ -22,8 +22,10 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 
 import tilth
 from tilth.cli.elsewhere.kubernetes import Wanted, kserve, kubernetes
-from tilth.cli.elsewhere.locking import NotInLock, chosen, closure, entries_of, need_of
+from tilth.cli.elsewhere.locking import NotInLock, chosen, closure, entries_of, need_of, needs_of
 from tilth.sdk import connection
+from tilth.wire.models import ModelDocument
+from tilth.wire.signature import Signature
 
 LOCK = Path(__file__).parents[2] / "requirements" / "test.txt"
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -310,3 +312,10 @@ def test_a_deployment_that_is_not_there_is_said_to_be_absent(wind, tmp_path):
     assert ended.returncode == 1
     assert "nowhere" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_tilth_itself_is_asked_of_no_package_index():
+    document = ModelDocument(flavour="function", signature=Signature(), method="predict", model_path="model.pkl")
+    names = {need.name for need in needs_of(document, "tilth==0.1.0\ncloudpickle==3.1.2\n")}
+    assert "tilth" not in names
+    assert {"cloudpickle", "numpy", "uvloop"} <= names
