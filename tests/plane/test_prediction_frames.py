@@ -7,7 +7,7 @@ import io
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tilth.wire.predictions import PredictionFrame, encode, iterate, row_id, scan
+from tilth.wire.predictions import PredictionFrame, encode, encode_uncopied, iterate, row_id, scan
 
 texts = st.text(max_size=20)
 frames = st.builds(
@@ -29,6 +29,12 @@ segments = st.lists(frames, max_size=5)
 def test_frames_read_back_as_written(written: list[PredictionFrame]) -> None:
     segment = io.BytesIO(b"".join(map(encode, written)))
     assert list(iterate(segment)) == written
+
+
+@given(segments)
+def test_frames_in_pieces_read_back_as_written(written: list[PredictionFrame]) -> None:
+    pieces = [piece for frame in written for piece in encode_uncopied(frame)]
+    assert list(iterate(io.BytesIO(b"".join(pieces)))) == written
 
 
 @given(segments, st.data())

@@ -81,6 +81,16 @@ def test_a_write_that_falls_short_leaves_no_torn_frame_and_the_next_one_fits(tmp
     assert read(tmp_path) == ["p1", "p4"]
 
 
+def test_a_large_frame_in_pieces_stays_whole_or_leaves_nothing(tmp_path: Path) -> None:
+    log = PredictionLog(tmp_path, "w0")
+    pieces = [bytes([each]) for each in frame(2, 3_000_000)[:40]] + [frame(2, 3_000_000)[40:]]
+    with file_size_limit(100_000), pytest.raises(LogFull, match="no room"):
+        log.write(pieces)
+    log.write([frame(1), *pieces, frame(3)])
+    log.close()
+    assert read(tmp_path) == ["p1", "p2", "p3"]
+
+
 def test_a_folder_that_went_away_is_a_failure_that_may_be_mended(tmp_path: Path) -> None:
     folder = tmp_path / "log"
     log = PredictionLog(folder, "w0")

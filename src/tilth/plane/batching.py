@@ -217,7 +217,13 @@ class Core:
         failure: TilthError | None = None
         try:
             sync = any(ask.served.spec.log_sync == "each" for ask in done)
-            self._log.write([_frame(ask, moment) for ask in done], sync=sync)
+            frames: list[bytes] = []
+            for ask in done:
+                if ask.large:
+                    frames += predictions.encode_uncopied(_frame(ask, moment))
+                else:
+                    frames.append(predictions.encode(_frame(ask, moment)))
+            self._log.write(frames, sync=sync)
         except TilthError as error:
             failure = error
         for ask in done:
@@ -293,23 +299,21 @@ def _unpacks_quickly(ask: Ask) -> bool:
     return True
 
 
-def _frame(ask: Ask, moment: clock.Millis) -> bytes:
+def _frame(ask: Ask, moment: clock.Millis) -> PredictionFrame:
     slip = ask.slip
-    return predictions.encode(
-        PredictionFrame(
-            prediction_id=ask.id,
-            moment=moment,
-            deployment_id=ask.served.spec.id,
-            version=ask.version.key,
-            content_type=slip.content.type,
-            request_id=ask.request_id,
-            body=ask.body,
-            answer=ask.written.body,
-            rows=ask.rows,
-            protocol=slip.codec.name,
-            header_bytes=slip.content.header_bytes or 0,
-            answer_header_bytes=ask.written.header_bytes,
-            latency_us=round((clock.perf() - ask.arrived) * 1e6),
-            route_key=slip.route_key.decode(errors="replace"),
-        )
+    return PredictionFrame(
+        prediction_id=ask.id,
+        moment=moment,
+        deployment_id=ask.served.spec.id,
+        version=ask.version.key,
+        content_type=slip.content.type,
+        request_id=ask.request_id,
+        body=ask.body,
+        answer=ask.written.body,
+        rows=ask.rows,
+        protocol=slip.codec.name,
+        header_bytes=slip.content.header_bytes or 0,
+        answer_header_bytes=ask.written.header_bytes,
+        latency_us=round((clock.perf() - ask.arrived) * 1e6),
+        route_key=slip.route_key.decode(errors="replace"),
     )

@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 SEGMENT_BYTES = 64 << 20
 SEGMENT_AGE_S = 300.0
 SYNC_S = 1.0
+UNJOINED_BYTES = 1 << 20
+"""Above this the copy that makes one write of several would cost more than they do."""
 OPEN_SUFFIX = ".log"
 CLOSED_SUFFIX = ".closed"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -70,12 +72,14 @@ class PredictionLog:
         self._syncer.start()
 
     def write(self, frames: Sequence[bytes], *, sync: bool = False) -> None:
-        """All frames or none. Raises LogFull and LogFailed; the next call tries again."""
-        data = b"".join(frames)
+        """All frames, which may come in pieces, or none. Raises LogFull and LogFailed; the next call tries again."""
+        size = sum(map(len, frames))
+        pieces = frames if size > UNJOINED_BYTES else (b"".join(frames),)
         reach("before_predictions_logged")
         try:
-            segment = self._current(len(data))
-            self._append(segment, data)
+            segment = self._current(size)
+            self._append(segment, pieces)
+            segment.size += size
             if sync:
                 self._make_durable(segment)
         except OSError as error:
@@ -116,11 +120,12 @@ class PredictionLog:
             self._segment = segment
         return segment
 
-    def _append(self, segment: _Segment, data: bytes) -> None:
-        rest = memoryview(data)
+    def _append(self, segment: _Segment, pieces: Sequence[bytes]) -> None:
         try:
-            while rest:
-                rest = rest[os.write(segment.handle, rest) :]
+            for piece in pieces:
+                rest = memoryview(piece)
+                while rest:
+                    rest = rest[os.write(segment.handle, rest) :]
         except OSError:
             # Cut off what was written of these frames, so that the next ones do not stand behind a torn one.
             try:
@@ -128,7 +133,6 @@ class PredictionLog:
             except OSError:
                 self._retire()
             raise
-        segment.size += len(data)
 
     def _retire(self) -> None:
         with self._guard:
