@@ -102,6 +102,8 @@ class Load:
         answer = client.post("/p/default/deployments/delay/invocations", json=ROWS)
         if self._fine(answer):
             self.predicted[answer.headers["x-prediction-id"]] = answer.content
+        else:
+            self.missed_predictions += 1
 
     def _fine(self, answer: httpx.Response) -> bool:
         if answer.is_success:

@@ -47,7 +47,7 @@ class CannotExplain(Invalid):
 
 
 class Predictor(Protocol):
-    """A loaded model. Thread-safe for concurrent `predict`."""
+    """A loaded model. One thread at a time asks it."""
 
     engine: str
 
@@ -56,7 +56,7 @@ class Predictor(Protocol):
 
 @runtime_checkable
 class ArrayPredictor(Protocol):
-    """A loaded model whose signature is `named`. Thread-safe for concurrent `predict_arrays`."""
+    """A loaded model whose signature is `named`. One thread at a time asks it."""
 
     engine: str
 

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 EVERY_S = 0.5
 INLINE_PATIENCE_S = 10.0
 """For a batch of a version that needs milliseconds; a shorter `predict_timeout_s` counts instead."""
-INTERPRETER_PATIENCE_S = 30.0
+INTERPRETER_PATIENCE_S = 60.0
 """For a model that never gives the interpreter up, so that no thread of Python's can see it. A process that is stopped for as long ends
 as well once it goes on."""
 EXIT_CODE = 75
