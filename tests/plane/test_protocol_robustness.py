@@ -16,7 +16,7 @@ from tests.plane.protocol_stand import SIGNATURES, Reply, Stand, authorized
 from tilth.core.errors import Invalid
 from tilth.plane.arrays import encoder_of
 from tilth.plane.protocols import CODECS, Content
-from tilth.plane.protocols.reading import columns_of
+from tilth.plane.protocols.reading import FrameReader
 from tilth.wire.predictions import PredictionFrame
 
 INFER = "/p/demo/v2/models/sums/infer"
@@ -104,7 +104,7 @@ def test_any_csv_is_read_or_refused(model: str, text: str) -> None:
 def test_frames_of_any_bytes_are_read_back_or_refused(model: str, codec: str, body: bytes, answer: bytes, length: int) -> None:
     frame = PredictionFrame("p", 0, "d", f"{model}/1", "application/json", "", body, answer, 1, codec, length, length)
     with pytest.raises(Invalid):
-        columns_of(frame, SIGNATURES[model])
+        FrameReader(SIGNATURES[model]).columns_of(frame)
 
 
 # Connections.

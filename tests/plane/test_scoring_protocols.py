@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from tests.plane.protocol_stand import SIGNATURES, Reply, Stand
 
-from tilth.plane.protocols.reading import UnreadableFrame, columns_of
+from tilth.plane.protocols.reading import FrameReader, UnreadableFrame
 from tilth.wire.mlflow import SPOKEN_VERSION
 from tilth.wire.predictions import PredictionFrame
 from tilth.wire.signature import Signature, Tensor
@@ -212,7 +212,7 @@ def test_v1_refuses_in_its_own_shape(stand: Stand, path: str, body: Any, status:
 
 def read(stand: Stand, model: str, reply: Reply) -> tuple[dict[str, Any], dict[str, Any], PredictionFrame]:
     frame = stand.frame(reply.headers["x-prediction-id"])
-    inputs, outputs = columns_of(frame, SIGNATURES[model])
+    inputs, outputs = FrameReader(SIGNATURES[model]).columns_of(frame)
     return inputs, outputs, frame
 
 
@@ -275,9 +275,9 @@ def test_no_rows_are_read_back_as_empty_columns(stand: Stand) -> None:
 def test_a_frame_that_is_not_what_it_says_is_told_apart() -> None:
     frame = PredictionFrame("p", 0, "d", "sums/1", JSON, "", b'{"instances": [[1, 2, 3, 4]]}', b"{}", 1)
     with pytest.raises(UnreadableFrame, match="the answer of p"):
-        columns_of(frame, SIGNATURES["sums"])
+        FrameReader(SIGNATURES["sums"]).columns_of(frame)
     with pytest.raises(UnreadableFrame, match="newer Tilth"):
-        columns_of(PredictionFrame("p", 0, "d", "sums/1", JSON, "", b"", b"", 1, protocol="v9"), SIGNATURES["sums"])
+        FrameReader(SIGNATURES["sums"]).columns_of(PredictionFrame("p", 0, "d", "sums/1", JSON, "", b"", b"", 1, protocol="v9"))
 
 
 @pytest.mark.parametrize("answer", [["high"], [[1.0, 2.0]], 3])
@@ -285,7 +285,7 @@ def test_an_answer_of_other_outputs_than_the_signature_names_is_told_apart(answe
     body = json.dumps({"predictions": answer}).encode()
     frame = PredictionFrame("p", 0, "d", "sums/1", JSON, "", b'{"instances": [[1, 2, 3, 4]]}', body, 1)
     with pytest.raises(UnreadableFrame, match="the answer of p"):
-        columns_of(frame, SIGNATURES["sums"])
+        FrameReader(SIGNATURES["sums"]).columns_of(frame)
 
 
 @pytest.mark.parametrize("answer", [[1.0], [[1.0, 2.0], 3.0], {"y": [5]}])
@@ -294,7 +294,7 @@ def test_an_answer_of_other_tensors_than_the_signature_names_is_told_apart(answe
     body = json.dumps({"predictions": answer}).encode()
     frame = PredictionFrame("p", 0, "d", "square/1", JSON, "", b'{"inputs": {"x": [[1, 2]]}}', body, 1)
     with pytest.raises(UnreadableFrame, match="the answer of p"):
-        columns_of(frame, square)
+        FrameReader(square).columns_of(frame)
 
 
 def test_a_table_of_nothing_but_a_header_has_no_rows(stand: Stand) -> None:

@@ -13,7 +13,7 @@ from tilth.plane.arrays import TensorEncoder
 from tilth.plane.columns import Picker
 from tilth.plane.forms import Form, table_of
 from tilth.plane.protocols import CODECS
-from tilth.plane.protocols.port import Content
+from tilth.plane.protocols.port import Content, Given
 from tilth.plane.tensors import Tensors, column_arrays
 from tilth.wire.predictions import PredictionFrame
 from tilth.wire.signature import Column, Signature
@@ -35,33 +35,41 @@ class UnreadableFrame(Invalid):
     """A frame does not hold what its protocol says."""
 
 
-def columns_of(frame: PredictionFrame, signature: Signature) -> Read:
-    """signature: of the frame's version. Raises kinds of Invalid for a frame that was not written under this signature."""
-    codec = CODECS.get(frame.protocol)
-    if codec is None:
-        raise UnreadableFrame(f"the protocol {frame.protocol!r} is unknown here; a newer Tilth wrote the frame")
-    content = Content(frame.content_type, frame.header_bytes or None)
-    given = codec.read(frame.body, content, signature).given
-    try:
-        outputs = _outputs(codec.read_answer(frame.answer, frame.answer_header_bytes), signature)
-    except (KeyError, ValueError, TypeError) as error:
-        # A model that was deleted and made anew under its name has versions of the same numbers, with other outputs.
-        raise UnreadableFrame(f"the answer of {frame.prediction_id} cannot be read: {error}") from error
-    return Read(_inputs(given, signature), outputs)
+class FrameReader:
+    """Of the frames of one version. Made once for many of them. Raises UnsuitableSignature."""
 
+    def __init__(self, signature: Signature) -> None:
+        self._signature = signature
+        self._tensors = TensorEncoder(signature) if signature.tensors else None
+        self._picker = None if signature.tensors else Picker(signature.inputs)
 
-def _inputs(given: Any, signature: Signature) -> Columns:
-    if signature.tensors:
-        arrays = TensorEncoder(signature).encode(given)
-        return {name: _plain(array.tolist()) for name, array in arrays.items()}
-    picker = Picker(signature.inputs)
-    if isinstance(given, Tensors):
-        columns: Sequence[Sequence[Any]] = [array.tolist() for array in column_arrays(given, signature.inputs, picker)]
-    else:
-        columns = picker.columns(table_of(given) if isinstance(given, Form) else given)
-    if not columns:
-        return {name: [] for name in picker.names}
-    return {column.name: _typed(column, values) for column, values in zip(signature.inputs, columns, strict=True)}
+    def columns_of(self, frame: PredictionFrame) -> Read:
+        """Raises kinds of Invalid for a frame that was not written under this signature."""
+        codec = CODECS.get(frame.protocol)
+        if codec is None:
+            raise UnreadableFrame(f"the protocol {frame.protocol!r} is unknown here; a newer Tilth wrote the frame")
+        content = Content(frame.content_type, frame.header_bytes or None)
+        given = codec.read(frame.body, content, self._signature).given
+        try:
+            outputs = _outputs(codec.read_answer(frame.answer, frame.answer_header_bytes), self._signature)
+        except (KeyError, ValueError, TypeError) as error:
+            # A model that was deleted and made anew under its name has versions of the same numbers, with other outputs.
+            raise UnreadableFrame(f"the answer of {frame.prediction_id} cannot be read: {error}") from error
+        return Read(self._inputs(given), outputs)
+
+    def _inputs(self, given: Given) -> Columns:
+        if self._tensors is not None:
+            arrays = self._tensors.encode(given)
+            return {name: _plain(array.tolist()) for name, array in arrays.items()}
+        assert self._picker is not None
+        expected = self._signature.inputs
+        if isinstance(given, Tensors):
+            columns: Sequence[Sequence[Any]] = [array.tolist() for array in column_arrays(given, expected, self._picker)]
+        else:
+            columns = self._picker.columns(table_of(given) if isinstance(given, Form) else given)
+        if not columns:
+            return {name: [] for name in self._picker.names}
+        return {column.name: _typed(column, values) for column, values in zip(expected, columns, strict=True)}
 
 
 def _outputs(answer: Any, signature: Signature) -> Columns:
@@ -88,6 +96,9 @@ _TYPES: dict[str, type] = {"double": float, "long": int, "boolean": bool, "strin
 def _typed(column: Column, values: Sequence[Any]) -> list[Any]:
     """In the column's own type: JSON writes 1 for 1.0."""
     made = _TYPES[column.type]
+    # Most requests have one row.
+    if len(values) == 1 and type(values[0]) is made and values[0] == values[0]:
+        return [values[0]]
     return [None if value is None or value != value else _text(value) if made is str else made(value) for value in values]
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from tilth.core.errors import Invalid, TilthError
 from tilth.core.killpoints import reach
 from tilth.plane.fetching import ControlUnreachable
-from tilth.plane.protocols.reading import Read, columns_of
+from tilth.plane.protocols.reading import Read
 from tilth.plane.shipping.aside import Aside
 from tilth.plane.shipping.control import Control
 from tilth.plane.shipping.keeping import is_kept
@@ -183,10 +183,11 @@ class _Load:
 
 def _read(frame: PredictionFrame, known: KnownVersion) -> Read | None:
     """None where the values cannot be read: the document is gone, or the frame is not of its signature."""
-    if known.signature is None:
-        return None
     try:
-        read = columns_of(frame, known.signature)
+        reader = known.reader
+        if reader is None:
+            return None
+        read = reader.columns_of(frame)
     except Invalid as error:
         logger.warning("prediction %s of %s cannot be read: %s", frame.prediction_id, frame.version, error)
         return None

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from tilth.core import clock
+from tilth.plane.protocols.reading import FrameReader
 from tilth.plane.shipping.control import Control
 from tilth.plane.shipping.layout import Layout, layout_of
 from tilth.wire.models import DOCUMENT_NAME, ModelDocument
@@ -26,6 +27,11 @@ class KnownVersion:
 
     facts: ShippedVersion
     signature: Signature | None
+
+    @cached_property
+    def reader(self) -> FrameReader | None:
+        """Raises UnsuitableSignature."""
+        return FrameReader(self.signature) if self.signature is not None else None
 
     @cached_property
     def layout(self) -> Layout:
