@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tilth.sdk.batch.places import LocalPlace
-from tilth.sdk.batch.planning import chunks, source_of
+from tilth.sdk.batch.planning import UnreadableFile, chunks, columns_of, source_of
 from tilth.sdk.batch.tables import read_piece
 
 UNHURRIED = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
@@ -65,3 +66,11 @@ def test_rows_of_json_lines(rows: list[tuple[str, str, str]], most: int) -> None
     got = [row for piece in pieces for row in piece.frame.rows()]
     assert got == [(a, b, int(n)) for a, b, n in rows]
     assert [line for piece in pieces for line in piece.places.tolist()] == list(range(1, len(rows) + 1))
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_a_list_of_json_objects_is_told_from_json_lines(tmp_path: Path, indent: int | None) -> None:
+    (tmp_path / "in.json").write_text(json.dumps([{"a": 1.0}, {"a": 2.0}], indent=indent))
+    source = source_of(str(tmp_path), LocalPlace(tmp_path), "in.json", None)
+    with pytest.raises(UnreadableFile, match="holds no JSON lines"):
+        columns_of(source, source.files[0])

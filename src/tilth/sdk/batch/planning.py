@@ -96,6 +96,11 @@ def columns_of(source: Source, file: Found) -> dict[str, object]:
         names, _ = _csv_head(head, where)
         return dict.fromkeys(names)
     objects, _ = json_objects(head.rpartition(b"\n")[0] if len(head) == HEAD_BYTES else head, 1)
+    if head.strip() and not objects:
+        raise UnreadableFile(
+            f'{where} holds no JSON lines: each line is an object, such as {{"origin": "JFK", "distance": 187}}, with no list around '
+            "them; pandas writes them by to_json(path, orient='records', lines=True)"
+        )
     return {name: None for each in objects for name in each}
 
 
