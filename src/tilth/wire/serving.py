@@ -123,8 +123,8 @@ class WorkerView(msgspec.Struct, frozen=True):
 
 class StatusView(msgspec.Struct, frozen=True):
     """state: of the wanted generation. serving: generations that answer requests now. error: of the first worker that has one.
-    errors and refused: see WorkerView; recent_errors: of the last latency.window_s seconds. unshipped: what there is to say of predictions
-    that could not be shipped, else empty."""
+    errors and refused: see WorkerView; recent_errors: of the last latency.window_s seconds. unkept: what there is to say of predictions
+    that are not kept, else empty."""
 
     state: DeploymentState
     live: bool
@@ -138,7 +138,7 @@ class StatusView(msgspec.Struct, frozen=True):
     latency_since_start: LatencyView
     refused: int = 0
     recent_errors: int = 0
-    unshipped: str = ""
+    unkept: str = ""
 
 
 class DeploymentView(msgspec.Struct, frozen=True):

@@ -18,12 +18,12 @@ from tilth.domains.serving import actions as serving
 from tilth.domains.serving.actions import predictions as actions
 from tilth.domains.serving.queries import deployments, shadows
 from tilth.domains.serving.queries import predictions as queries
-from tilth.domains.serving.rules.prediction_files import TARGET_ROWS, TIER, to_join
+from tilth.domains.serving.rules.prediction_files import TARGET_ROWS, TIER, to_join, unkept
 from tilth.domains.serving.tables import scored_prediction
 from tilth.domains.serving.types import Deployment
 from tilth.domains.serving.types.predictions import FilesReplaced, PredictionFile, ShadowServes, UnknownShadow
 from tilth.wire.serving import DeploymentSettings
-from tilth.wire.shipping import Compacted, Shipment, ShippedFile, ShippedSegment
+from tilth.wire.shipping import Compacted, RefusedSegment, Shipment, ShippedFile, ShippedSegment
 
 DAY_OF_TEST = "2026-03-01"
 MOMENT = 1_772_323_200_000
@@ -286,3 +286,10 @@ def test_shadows_are_kept_by_both_databases(either_db: Database, deployed: Deplo
     assert either_db.read_blocking(lambda tx: shadows.shadows_of(tx, new_id(), deployed.id)) == []
     assert either_db.write_blocking(lambda tx: shadows.delete_shadows(tx, deployed.project_id, deployed.id, 3)) == 0
     assert either_db.write_blocking(lambda tx: shadows.delete_shadows(tx, deployed.project_id, deployed.id)) == 1
+
+
+def test_what_is_not_kept_is_told_to_those_whose_predictions_it_holds() -> None:
+    segment = RefusedSegment("a" * 32, 2_500_000, 0, "a moment beyond all years", ("d1", "d2"))
+    assert unkept([segment], "d3", 0) == ""
+    assert "kept aside: 1 (2.5 MB), because a moment beyond all years; `tilth predictions retry`" in unkept([segment], "d1", 0)
+    assert unkept([], "d1", 1200) == "Answered since the model servers started, and not logged: 1,200; `tilth doctor` says why"

@@ -39,8 +39,8 @@ def status(caller: Caller) -> None:
     click.echo()
     caller.show_rows(map(row_of, deployments), DEPLOYMENT_COLUMNS, "nothing is deployed in this project")
     for each in deployments:
-        if each["status"]["unshipped"]:
-            click.secho(f"{each['name']}: {each['status']['unshipped']}", fg="yellow", err=True)
+        if each["status"]["unkept"]:
+            click.secho(f"{each['name']}: {each['status']['unkept']}", fg="yellow", err=True)
 
 
 @click.command(

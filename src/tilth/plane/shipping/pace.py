@@ -24,7 +24,7 @@ class Pace:
         there = clock.now() - _changed_ms(self._status) < SHIPPER_LEASE_MS
         log.segment_age_s = SHIPPED_AGE_S if there else SEGMENT_AGE_S
         asked = _changed_ms(self._flush)
-        if asked > self._flushed:
+        if asked != self._flushed:
             self._flushed = asked
             log.rotate()
         else:

@@ -54,7 +54,8 @@ def close_left_ones(folder: Path) -> int:
     for path in folder.glob(f"*{OPEN_SUFFIX}"):
         # A writer holds the lock as long as it lives.
         with contextlib.suppress(OSError), path.open("rb") as segment:
-            if clock.now() - os.fstat(segment.fileno()).st_mtime * 1000 < LEFT_FOR_MS:
+            # A moment in the future is that of a clock which was set back.
+            if abs(clock.now() - os.fstat(segment.fileno()).st_mtime * 1000) < LEFT_FOR_MS:
                 continue
             fcntl.flock(segment, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.rename(path.with_suffix(CLOSED_SUFFIX))

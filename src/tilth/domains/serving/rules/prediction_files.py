@@ -16,16 +16,19 @@ MOST_FILES = 200
 MOST_BYTES = 64 << 20
 
 
-def unshipped(refused: Sequence[RefusedSegment], deployment_id: str) -> str:
-    """What there is to say of a deployment some of whose predictions could not be shipped; else empty."""
+def unkept(refused: Sequence[RefusedSegment], deployment_id: str, log_failures: int) -> str:
+    """What there is to say of a deployment some of whose predictions are not kept; else empty. log_failures: how many were not logged."""
+    told = []
+    if log_failures:
+        told.append(f"Answered since the model servers started, and not logged: {log_failures:,}; `tilth doctor` says why")
     held = [segment for segment in refused if deployment_id in segment.deployment_ids]
-    if not held:
-        return ""
-    size = sum(segment.size for segment in held) / 1e6
-    return (
-        f"Segments of the prediction log that could not be shipped and are kept aside: {len(held)} ({size:,.1f} MB), because "
-        f"{held[0].why}; `tilth predictions retry` tries again"
-    )
+    if held:
+        size = sum(segment.size for segment in held) / 1e6
+        told.append(
+            f"Segments of the prediction log that could not be shipped and are kept aside: {len(held)} ({size:,.1f} MB), because "
+            f"{held[0].why}; `tilth predictions retry` tries again"
+        )
+    return ". ".join(told)
 
 
 def to_join(small: Sequence[PredictionFile], today: str) -> list[PredictionFile]:

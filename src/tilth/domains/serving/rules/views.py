@@ -8,7 +8,7 @@ from urllib.parse import quote
 from msgspec.structs import replace
 
 from tilth.domains.serving.rules.liveness import status_of
-from tilth.domains.serving.rules.prediction_files import unshipped
+from tilth.domains.serving.rules.prediction_files import unkept
 from tilth.domains.serving.types import WHOLE, Deployment, Generation, Route
 from tilth.wire.plane import WorkerStatus
 from tilth.wire.serving import DeploymentView, GenerationView, RouteView
@@ -25,6 +25,7 @@ def deployment_view(
 ) -> DeploymentView:
     """workers: those whose lease is young (rules.liveness.leased). model, project: names. serve_url: of the model servers. refused:
     segments that could not be shipped."""
+    status = status_of(deployment.id, deployment.generation, workers)
     return DeploymentView(
         id=deployment.id,
         name=deployment.name,
@@ -40,7 +41,7 @@ def deployment_view(
         changed_by=deployment.changed_by,
         problem=deployment.problem,
         url=f"{serve_url.rstrip('/')}/p/{quote(project)}/deployments/{quote(deployment.name)}/invocations",
-        status=replace(status_of(deployment.id, deployment.generation, workers), unshipped=unshipped(refused, deployment.id)),
+        status=replace(status, unkept=unkept(refused, deployment.id, sum(worker.log_failures for worker in status.workers))),
     )
 
 
