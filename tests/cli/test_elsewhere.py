@@ -319,3 +319,8 @@ def test_tilth_itself_is_asked_of_no_package_index():
     names = {need.name for need in needs_of(document, "tilth==0.1.0\ncloudpickle==3.1.2\n")}
     assert "tilth" not in names
     assert {"cloudpickle", "numpy", "uvloop"} <= names
+
+
+def test_the_user_of_the_container_can_read_all_of_the_context(context):
+    assert {path.stat().st_mode & 0o777 for path in (context, *context.rglob("*")) if path.is_dir()} == {0o755}
+    assert {path.stat().st_mode & 0o777 for path in context.rglob("*") if path.is_file()} == {0o644}

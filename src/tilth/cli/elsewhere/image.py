@@ -93,6 +93,7 @@ def write_context(what: Deployed, folder: Path, lock: str, base: str | None) -> 
 
     shutil.copytree(package, folder / "tilth", ignore=unneeded)
     (folder / "requirements.txt").write_text(lock)
+    _let_read(folder)
     model, code = Manifest.of_folder(folder / "model"), Manifest.of_folder(folder / "tilth")
     lines = [f"{entry.digest}  {MODEL_FOLDER}/{entry.path}" for entry in model.files]
     lines += [f"{entry.digest}  tilth/{entry.path}" for entry in code.files]
@@ -125,6 +126,12 @@ def write_context(what: Deployed, folder: Path, lock: str, base: str | None) -> 
     # Last: a folder with it is a whole context.
     (folder / MARKER).write_bytes(msgspec.json.format(msgspec.json.encode(facts), indent=1))
     return Context(folder, facts)
+
+
+def _let_read(folder: Path) -> None:
+    """The user of the container is another one; COPY keeps the modes that files have here."""
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def _clear(folder: Path) -> None:
