@@ -9,8 +9,8 @@ from tilth.core.errors import TilthError
 from tilth.plane.answers import Answer, HeaderPairs, UnsupportedMediaType, refusal
 from tilth.plane.forms import Table, read_form
 from tilth.plane.protocols.files import read_csv, read_parquet
-from tilth.plane.protocols.port import LARGE_BYTES, Answered, Asked, Content, Written
-from tilth.plane.protocols.predicted import read_predictions, written
+from tilth.plane.protocols.port import LARGE_BYTES, Asked, Content
+from tilth.plane.protocols.predicted import read_predictions, write_predictions
 from tilth.wire.signature import Signature
 
 _JSON = re.compile(rb'application/json\s*(;\s*charset\s*=\s*"?utf-?8"?\s*)?', re.IGNORECASE)
@@ -24,6 +24,7 @@ LARGE_CSV_BYTES = 16 << 10
 class MlflowScoring:
     name = "mlflow"
     compresses = False
+    write = staticmethod(write_predictions)
 
     def check(self, content_type: bytes) -> None:
         if content_type == b"application/json":
@@ -50,9 +51,6 @@ class MlflowScoring:
             return Asked(read_form(body))
         given: Table = read_csv(body, signature) if _CSV.fullmatch(kind) else read_parquet(body, signature)
         return Asked(given)
-
-    def write(self, answered: Answered) -> Written:
-        return written(answered)
 
     def read_answer(self, body: bytes, header_bytes: int) -> Any:
         return read_predictions(body)

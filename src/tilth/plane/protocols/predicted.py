@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from tilth.plane.inputs import count_of, rows_of
 from tilth.plane.protocols.port import Answered, Written
@@ -13,11 +14,13 @@ PIECE_ROWS = 8192
 """Written at a time: between the pieces of a large answer other threads get the interpreter."""
 
 
-def written(answered: Answered) -> Written:
+def write_predictions(answered: Answered) -> Written:
+    results = answered.results
+    few = isinstance(results, np.ndarray) and len(results) <= PIECE_ROWS
     return Written(
         msgspec.json.encode(
             {
-                "predictions": _listed(answered),
+                "predictions": answered.outputs.listed(results) if few else _listed(answered),  # type: ignore[arg-type]
                 "prediction_id": answered.prediction_id,
                 "model": answered.model,
                 "version": answered.version,

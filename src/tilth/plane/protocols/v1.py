@@ -7,14 +7,15 @@ from typing import Any
 from tilth.core.errors import TilthError
 from tilth.plane.answers import Answer, HeaderPairs, error_only
 from tilth.plane.forms import Form, InvalidBody, decode_json, kind_of
-from tilth.plane.protocols.port import LARGE_BYTES, Answered, Asked, Content, Written
-from tilth.plane.protocols.predicted import read_predictions, written
+from tilth.plane.protocols.port import LARGE_BYTES, Asked, Content
+from tilth.plane.protocols.predicted import read_predictions, write_predictions
 from tilth.wire.signature import Signature
 
 
 class V1:
     name = "v1"
     compresses = False
+    write = staticmethod(write_predictions)
 
     def check(self, content_type: bytes) -> None:
         """The body is always JSON, whatever clients call it."""
@@ -30,9 +31,6 @@ class V1:
         if len(forms) != 1:
             raise InvalidBody('the body must hold "instances" (or "inputs"), and one of them only')
         return Asked(Form(forms[0], document[forms[0]]))
-
-    def write(self, answered: Answered) -> Written:
-        return written(answered)
 
     def read_answer(self, body: bytes, header_bytes: int) -> Any:
         return read_predictions(body)
