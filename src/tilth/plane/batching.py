@@ -59,7 +59,7 @@ class Core:
         self._scheduled = False
         self._lanes = Lanes(self._settle)
         self._told_aside = 0
-        self._tellers = ThreadPoolExecutor(1, thread_name_prefix="explanations")
+        self._tellers = ThreadPoolExecutor(MAX_LARGE_PENDING, thread_name_prefix="aside")
         self._reader = BodyReader()
         self._reading = ThreadPoolExecutor(MOST_PROCESSES, thread_name_prefix="bodies")
 

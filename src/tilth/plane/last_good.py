@@ -12,6 +12,9 @@ import msgspec
 
 from tilth.wire.plane import SERVED_FOLDER, PlaneDeployment
 
+_deployments = msgspec.json.Decoder(PlaneDeployment)
+"""Made by one thread, as in wire.models: those that load deployments must not do so side by side."""
+
 
 class LastGood:
     """The generation of each deployment that some model server of this home served last, by the deployment's id. Blocking."""
@@ -29,7 +32,7 @@ class LastGood:
     def before(self, wanted: PlaneDeployment) -> PlaneDeployment | None:
         """The one that served before this generation; None where none is known."""
         try:
-            known = msgspec.json.decode(self._place(wanted.id).read_bytes(), type=PlaneDeployment)
+            known = _deployments.decode(self._place(wanted.id).read_bytes())
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
             return None
         return known if known.id == wanted.id and known.generation < wanted.generation else None
