@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import polars as pl
 import pytest
 
@@ -82,10 +85,9 @@ def test_replicas_follow_what_is_published(proxy: int, models: Any, home: Any) -
     assert [frame.prediction_id for frame in home.logged()] == [answer.json()["prediction_id"]]
 
 
-def test_actors_score_files(local_ray: Any, models: Any, tmp_path: Path) -> None:
-    (tmp_path / "in").mkdir()
-    pl.DataFrame({"a": [float(n) for n in range(100)], "b": [1.0] * 100}).write_parquet(tmp_path / "in" / "rows.parquet")
-    work = ScoringWork(
+@pytest.fixture
+def scoring_work(models: Any, tmp_path: Path) -> ScoringWork:
+    return ScoringWork(
         folder=str(models[0].folder),
         seal=models[0].manifest.digest,
         version="sums/1",
@@ -97,13 +99,46 @@ def test_actors_score_files(local_ray: Any, models: Any, tmp_path: Path) -> None
         on_bad_row="fail",
         batch_rows=30,
     )
-    source = source_of(work.source, LocalPlace(tmp_path / "in"), "", None)
+
+
+def test_actors_score_files(local_ray: Any, scoring_work: ScoringWork, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    pl.DataFrame({"a": [float(n) for n in range(100)], "b": [1.0] * 100}).write_parquet(tmp_path / "in" / "rows.parquet")
+    source = source_of(scoring_work.source, LocalPlace(tmp_path / "in"), "", None)
     # More than there are cores for: who gets none must not hold up the others.
-    with RayCrew(work, 4) as crew:
+    with RayCrew(scoring_work, 4) as crew:
         parts = [part for _, part in crew.scored(chunks(source, 30, "parquet"))]
     assert sum(part.rows for part in parts) == 100
     out = pl.concat([pl.read_parquet(tmp_path / "out" / part.name) for part in parts]).sort("a")
     assert out["prediction"].to_list() == [pytest.approx(n + 1.0) for n in range(100)]
     pl.DataFrame({"a": [1.0, None], "b": [1.0, 2.0]}).write_parquet(tmp_path / "in" / "rows.parquet")
-    with RayCrew(work, 1) as crew, pytest.raises(BadRows, match="row 2: column 'a'"):
+    with RayCrew(scoring_work, 1) as crew, pytest.raises(BadRows, match="row 2: column 'a'"):
         list(crew.scored(chunks(source, 30, "parquet")))
+
+
+BEGINS_IN_VAIN = """
+import sys, msgspec, ray
+from tilth.core.errors import Damaged
+from tilth.sdk.batch.ray_crew import RayCrew
+from tilth.sdk.batch.work import ScoringWork
+try:
+    RayCrew(msgspec.json.decode(sys.argv[1], type=ScoringWork), 1)
+except Damaged:
+    print(ray.is_initialized())
+"""
+
+
+def test_a_ray_that_was_begun_for_a_scoring_ends_when_it_cannot_begin(scoring_work: ScoringWork) -> None:
+    pytest.importorskip("ray")
+    work = msgspec.structs.replace(scoring_work, folder="/nowhere")
+    arguments = [sys.executable, "-c", BEGINS_IN_VAIN, msgspec.json.encode(work).decode()]
+    ended = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    assert ended.stdout == "False\n"
+
+
+def test_a_cluster_without_a_free_core_is_waited_for_and_told_of(
+    local_ray: Any, scoring_work: ScoringWork, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with RayCrew(scoring_work, 1, say_after_s=0.01) as crew:
+        assert crew.engine
+    assert "of 3 cores of the Ray cluster are free, and each actor takes one; waiting goes on" in capsys.readouterr().err

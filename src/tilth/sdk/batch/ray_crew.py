@@ -27,9 +27,12 @@ SAY_AFTER_S = 10.0
 
 
 class RayCrew:
-    """Actors of the Ray cluster that RAY_ADDRESS or the machine knows of, else of a Ray of this machine. The model travels to them."""
+    """Actors of the Ray cluster that RAY_ADDRESS or the machine knows of, else of a Ray of this machine. The model travels to them.
 
-    def __init__(self, work: ScoringWork, processes: int) -> None:
+    say_after_s: a longer wait for the first actor is told on stderr.
+    """
+
+    def __init__(self, work: ScoringWork, processes: int, say_after_s: float = SAY_AFTER_S) -> None:
         try:
             # Any: Ray is installed where it is used, not where this is checked.
             ray: Any = import_module("ray")
@@ -43,7 +46,7 @@ class RayCrew:
         self._coming: dict[Any, Any] = {}
         self._here: list[Any] = []
         try:
-            self.engine = self._begin(work, processes)
+            self.engine = self._begin(work, processes, say_after_s)
         except BaseException:
             self._end()
             raise
@@ -60,7 +63,7 @@ class RayCrew:
         if self._began:
             self._ray.shutdown()
 
-    def _begin(self, work: ScoringWork, processes: int) -> str:
+    def _begin(self, work: ScoringWork, processes: int, say_after_s: float) -> str:
         """Starts the actors and waits for the first one; the engine it answers with. Raises InvalidPlace, and as `_arrived`."""
         ray = self._ray
         if len([node for node in ray.nodes() if node["Alive"]]) > 1 and not (is_remote(work.source) and is_remote(work.target)):
@@ -74,11 +77,11 @@ class RayCrew:
             self._actors.append(actor.remote(work, files))
         # A cluster that is full lets some of them wait, for as long as others keep its cores: the work begins with the first.
         self._coming.update({each.ready.remote(): each for each in self._actors})
-        first, _ = ray.wait(list(self._coming), timeout=SAY_AFTER_S)
+        first, _ = ray.wait(list(self._coming), timeout=say_after_s)
         if not first:
             free, whole = (found.get("CPU", 0) for found in (ray.available_resources(), ray.cluster_resources()))
             sys.stderr.write(
-                f"tilth: no actor is ready after {SAY_AFTER_S:.0f} s: {free:g} of {whole:g} cores of the Ray cluster are free, and each "
+                f"tilth: no actor is ready after {say_after_s:g} s: {free:g} of {whole:g} cores of the Ray cluster are free, and each "
                 "actor takes one; waiting goes on\n"
             )
             first, _ = ray.wait(list(self._coming))
