@@ -11,7 +11,7 @@ import httpx
 import numpy as np
 import pandas as pd
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from sklearn.ensemble import HistGradientBoostingClassifier
 from tests.browser.many_runs import fill, whole_run
 from tests.conftest import start_server
@@ -30,6 +30,8 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 API = "/api/v1/p/default"
+
+expect.set_options(timeout=20_000)  # ms: a busy machine is not a broken page
 
 
 @dataclass(frozen=True)

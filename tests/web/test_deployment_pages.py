@@ -82,6 +82,17 @@ def test_while_an_ab_test_runs_the_page_leads_there_instead(client: httpx.Client
     assert "Roll back to" not in shown
 
 
+def test_nothing_goes_back_to_the_arms_of_an_ab_test(client: httpx.Client) -> None:
+    arms = [{"version": 1, "percent": 50}, {"version": 2, "percent": 50}]
+    client.post(f"{API}/ab", json={"arms": arms, "effect": 0.1, "baseline": 0.3, "start": True})
+    client.post(f"{API}/ab/1/stop", json={})
+    assert "Roll back to" not in client.get(PAGE).text
+    client.post(f"{API}/ab", json={"arms": arms, "effect": 0.1, "baseline": 0.3, "start": True})
+    concluded = client.post(f"{API}/ab/2/conclude", json={"winner": 2})
+    assert concluded.status_code == 200, concluded.text
+    assert "Roll back to v1</button>" in client.get(PAGE).text
+
+
 def seen(client: httpx.Client, *tallies: VersionTally) -> WorkerStatus:
     """A model server that says so."""
     found = client.get(API).json()["deployment"]

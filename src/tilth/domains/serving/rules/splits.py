@@ -46,11 +46,11 @@ def main_version(routes: Sequence[Route]) -> int:
 def before_this(history: Sequence[Generation], present: Sequence[Route]) -> Generation | None:
     """What a rollback goes back to: the newest generation that shared out the requests in another way.
 
-    The steps of a rollout do not count: nobody chose to stay on them. history: newest first.
+    Steps of rollouts and arms of A/B tests do not count: nobody chose to stay on them. history: newest first.
     """
     for generation in history:
-        step = generation.cause == "rollout" and len(generation.routes) > 1
-        if not step and _shares(generation.routes) != _shares(present):
+        passing = generation.cause in ("rollout", "ab") and len(generation.routes) > 1
+        if not passing and _shares(generation.routes) != _shares(present):
             return generation
     return None
 
