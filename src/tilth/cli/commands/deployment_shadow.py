@@ -64,15 +64,17 @@ def shadow(caller: Caller, name: str, version: int | None, stop: bool) -> None:
 def shadow_report(caller: Caller, name: str, version: int, since: str, until: str) -> None:
     """Compare what VERSION said in the shadow of NAME with what was answered: agreement, scores, latency, the greatest differences."""
     with Api(caller.target()) as api:
-        path = api.in_project("deployments", name, "shadows", str(version), "report")
-        found = api.call(
-            "GET", path, params={"since": moment_of(since), "until": moment_of(until) if until else None}, timeout_s=120
-        )
+        path = api.in_project("deployments", name, "shadows")
+        query = {"since": moment_of(since), "until": moment_of(until) if until else None}
+        found = api.call("GET", f"{path}/{version}/report", params=query, timeout_s=120)
+        trouble = [each["error"] for each in api.get(path)["shadows"] if each["version"] == version and each["error"]]
     if caller.as_json:
         caller.show_record(found)
         return
     against = ", ".join(map(str, found["against"])) or "nothing"
     _show(caller, found["agreement"], f"version {version} in the shadow of {name}, against {against}")
+    for error in trouble:
+        click.secho(f"version {version}: {error}", fg="yellow", err=True)
 
 
 @click.command(
