@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import func, select
 from tests.domains.serving.labelling import NOON, Place, scored
@@ -18,11 +19,13 @@ from tilth.core.clock import DAY, Millis, now
 from tilth.core.ids import ProjectId, new_id
 from tilth.domains.serving import actions
 from tilth.domains.serving.actions.labels import TooManyLabels
+from tilth.domains.serving.actions.predictions import ship
 from tilth.domains.serving.jobs import forget_old_labels
 from tilth.domains.serving.queries import labels
 from tilth.domains.serving.tables import label_correction, scored_prediction
 from tilth.domains.serving.types.labels import InvalidLabel, SeveralRows
 from tilth.wire.labels import key_of
+from tilth.wire.shipping import Shipment, ShippedFile, ShippedSegment
 
 BEN = Actor(id="ben", name="Ben", kind="user", via="token:t2")
 
@@ -224,3 +227,38 @@ def test_labels_of_a_deployment_that_was_taken_down_are_let_go_in_their_time(pla
     left = select(func.count()).select_from(scored_prediction).where(scored_prediction.c.deployment_id == id_)
     assert place.db.read_blocking(lambda tx: tx.scalar(left)) == 0
     assert id_ not in [each.id for each in place.db.read_blocking(labels.deployments_with_labels_across_projects)]
+
+
+def test_rows_that_were_kept_without_a_score_are_counted(place: Place) -> None:
+    place.keep(scored(3))
+    file = ShippedFile(
+        deployment_id=place.deployment.id,
+        day="2023-11-14",
+        digest="d" * 64,
+        size=10,
+        rows=10,
+        first=NOON,
+        last=NOON + 5,
+        min_id=new_id(),
+        max_id=new_id(),
+        columns="c" * 64,
+        versions=("m/1",),
+    )
+    shadow = msgspec.structs.replace(file, shadow=True, digest="e" * 64)
+    place.db.write_blocking(lambda tx: ship(tx, Shipment((ShippedSegment(new_id(), 1),), (file, shadow))))
+    assert place.ask(labels.label_coverage, "d", NOON - int(DAY)).unscored == 7
+    # Of a day that is not looked at as a whole nothing is said.
+    assert place.ask(labels.label_coverage, "d", NOON).unscored == 0
+
+
+def test_labels_of_predictions_are_told_as_they_were_given(place: Place) -> None:
+    declare(place)
+    by_key, by_both, unlabelled = scored(key=key_of(["c7", 3])), scored(key=key_of(["c7", 3])), scored()
+    for block in (by_key, by_both, unlabelled):
+        place.keep(block)
+    place.log({"customer": "c7", "month": 3, "label": True, "at": NOON})
+    waiting = new_id()
+    place.log({"prediction_id": by_both.prediction_ids[0], "label": 4.5}, {"prediction_id": f"{waiting}.2", "label": 7})
+    ids = [*by_key.prediction_ids, *by_both.prediction_ids, *unlabelled.prediction_ids, waiting]
+    found = place.ask(labels.labels_of, place.deployment.id, ids)
+    assert found == {(ids[0], 0): "True", (ids[1], 0): "4.5", (waiting, 2): "7"}
