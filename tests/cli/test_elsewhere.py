@@ -11,6 +11,7 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -21,6 +22,7 @@ import yaml
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 import tilth
+from tilth.cli.elsewhere.deployed import Deployed
 from tilth.cli.elsewhere.kubernetes import Wanted, kserve, kubernetes
 from tilth.cli.elsewhere.locking import NotInLock, chosen, closure, entries_of, need_of, needs_of
 from tilth.sdk import connection
@@ -270,7 +272,9 @@ def test_the_inference_service_of_kserve_has_one_container_of_the_name_that_kser
 
 def test_documents_share_nothing_that_yaml_would_write_as_a_reference():
     for documents in kubernetes(Wanted("wind", "wind", "wind/1", "a" * 64, "default", IMAGE)).values():
-        assert yaml.safe_load(yaml.safe_dump(documents)) == documents
+        written = yaml.safe_dump_all(documents)
+        assert list(yaml.safe_load_all(written)) == documents
+        assert "&id" not in written
 
 
 def test_the_requests_of_sagemaker_name_each_other_and_the_script_sends_them_in_order(wind, tmp_path):
@@ -324,3 +328,11 @@ def test_tilth_itself_is_asked_of_no_package_index():
 def test_the_user_of_the_container_can_read_all_of_the_context(context):
     assert {path.stat().st_mode & 0o777 for path in (context, *context.rglob("*")) if path.is_dir()} == {0o755}
     assert {path.stat().st_mode & 0o777 for path in context.rglob("*") if path.is_file()} == {0o644}
+
+
+@pytest.mark.parametrize(
+    ("name", "label"), [("Wind_Speed.v1", "wind-speed-v1"), ("3d-scans", "model-3d-scans"), ("_", "model"), ("a" * 60, "a" * 50)]
+)
+def test_the_name_on_a_platform_begins_with_a_letter(name, label):
+    view = SimpleNamespace(name=name)
+    assert Deployed(view, None).label == label

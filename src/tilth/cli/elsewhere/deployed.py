@@ -28,8 +28,10 @@ class Deployed:
 
     @property
     def label(self) -> str:
-        """A name that every platform takes: letters, digits and dashes, at most 50 characters."""
-        return re.sub(r"[^a-z0-9]+", "-", self.view.name.lower()).strip("-")[:50].rstrip("-") or "model"
+        """A name that every platform takes: letters, digits and dashes, a letter first (Services of Kubernetes ask for it), at most 50."""
+        label = re.sub(r"[^a-z0-9]+", "-", self.view.name.lower()).strip("-")
+        label = label if label[:1].isalpha() else f"model-{label}"
+        return label[:50].rstrip("-")
 
 
 def deployed(target: Target, name: str) -> Deployed:

@@ -98,7 +98,7 @@ def _deployment(wanted: Wanted) -> Document:
         "maxSkew": 1,
         "topologyKey": "kubernetes.io/hostname",
         "whenUnsatisfiable": "ScheduleAnyway",
-        "labelSelector": {"matchLabels": selector},
+        "labelSelector": {"matchLabels": {**selector}},
     }
     pod = {
         "serviceAccountName": wanted.label,
