@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,7 +13,7 @@ from tests.domains.serving.rollout_bench import latencies
 from tilth.core.clock import now
 from tilth.web.version_lines import version_lines
 from tilth.wire.models import ModelDocument
-from tilth.wire.plane import DeploymentStatus, VersionTally, WorkerStatus
+from tilth.wire.plane import STATUS_FOLDER, DeploymentStatus, VersionTally, WorkerStatus
 from tilth.wire.serving import DeploymentView
 from tilth.wire.signature import Column, Signature
 
@@ -118,3 +119,22 @@ def test_only_the_newest_of_what_was_served_before_are_held_beside_it(client: ht
     found: Any = msgspec.convert(client.get(API).json()["deployment"], DeploymentView)
     tallies = [VersionTally(f"m/{number}", number, number) for number in range(1, 9)]
     assert [line.version for line in version_lines(found, [seen(client, *tallies)])] == [1, 8, 7, 6]
+
+
+def say(home: Path, status: DeploymentStatus) -> None:
+    """As a model server does each second."""
+    folder = home / STATUS_FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "w0.json").write_bytes(msgspec.json.encode(WorkerStatus("w0", 1, now(), now(), 1, (status,))))
+
+
+def test_errors_of_the_last_minute_are_red_on_every_page_and_older_ones_are_not(installation: Any, client: httpx.Client) -> None:
+    id_ = client.get(API).json()["deployment"]["id"]
+    say(installation.home, DeploymentStatus(id_, 1, requests=50, errors=4, refused=2, window_errors=3))
+    assert "3 requests failed in the last minute" in client.get("/p/default").text
+    assert '<td class="num bad strong">4</td>' in client.get("/p/default/deployments").text
+    assert '<span class="bad">4 of 50 requests since start, 2 refused</span>' in client.get(PAGE).text
+    say(installation.home, DeploymentStatus(id_, 1, requests=50, errors=4, refused=2))
+    assert "failed in the last minute" not in client.get("/p/default").text
+    assert '<td class="num">4</td>' in client.get("/p/default/deployments").text
+    assert '<span class="warn">4 of 50 requests since start, 2 refused</span>' in client.get(PAGE).text

@@ -191,6 +191,9 @@ def _attention(seen: Overview, base: str) -> list[Attention]:
         if d.status.state in ("failed", "unserved"):
             text = d.status.error or "no model server has reported within 10 seconds"
             found.append(Attention(d.status.state, "bad", d.name, text, url, d.updated))
+        elif d.status.recent_errors:
+            text = f"{counted(d.status.recent_errors, 'request')} failed in the last minute"
+            found.append(Attention("errors", "bad", d.name, text, url, d.updated))
         elif d.status.latency.p99_ms is not None and d.status.latency.p99_ms > BUDGET_MS:
             text = f"p99 {milliseconds(d.status.latency.p99_ms)} is over the budget of {BUDGET_MS} ms"
             found.append(Attention("slow", "warn", d.name, text, url, d.updated))
