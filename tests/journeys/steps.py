@@ -25,7 +25,7 @@ from tilth.cli.main import run
 from tilth.wire import predictions
 from tilth.wire.plane import PREDICTIONS_FOLDER, STATE_PATH, PlaneState
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 PROGRAM = """
 import json
 import numpy as np, pandas as pd, tilth

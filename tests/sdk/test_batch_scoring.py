@@ -241,7 +241,7 @@ def test_a_killed_scoring_goes_on_where_it_was(model, tmp_path, live, read):
     rows = flights(200_000)
     pl.from_pandas(rows).write_parquet(tmp_path / "in.parquet")
     code = f"import tilth; tilth.score({MODEL + '/1'!r}, 'in.parquet', 'out.parquet', processes=1, batch_rows=2000)"
-    child = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, env=live.environment, stderr=subprocess.DEVNULL)
+    child = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, env=live.environment, stderr=subprocess.PIPE)
     manifest, parts = tmp_path / "out.parquet.manifest.json", tmp_path / ".out.parquet.parts"
     deadline = time.monotonic() + 60
     while not manifest.exists() or not manifest_of(manifest).parts:
@@ -249,7 +249,8 @@ def test_a_killed_scoring_goes_on_where_it_was(model, tmp_path, live, read):
         assert time.monotonic() < deadline
         time.sleep(0.01)
     child.send_signal(signal.SIGKILL)
-    child.wait()
+    # Its scoring process ends, too, and without a word.
+    assert child.communicate(timeout=60) == (None, b"")
     before = manifest_of(manifest)
     assert before.state == "running"
     assert not (tmp_path / "out.parquet").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import BinaryIO
 
 from tilth.core.errors import TilthError
 from tilth.sdk.batch.channel import answer, receive, send
@@ -15,6 +16,14 @@ def main() -> None:
     asked, told = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
+    try:
+        _serve(asked, told)
+    except BrokenPipeError:
+        # Whoever waits for the answers was killed. What is left to be told has nowhere to go, nor has a complaint.
+        os._exit(1)
+
+
+def _serve(asked: BinaryIO, told: BinaryIO) -> None:
     work = receive(asked, ScoringWork)
     if work is None:
         return
