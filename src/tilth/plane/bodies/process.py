@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import signal
 import socket
 import sys
 from functools import lru_cache
@@ -18,6 +19,7 @@ from tilth.core.errors import Invalid
 from tilth.plane.arrays import AnyEncoder, encoder_of
 from tilth.plane.bodies.reader import IDLE_S, ROWS, BodyUnreadable
 from tilth.plane.executors.frames import Frame, receive, send
+from tilth.plane.parent import die_with_parent
 from tilth.plane.protocols import CODECS, Content
 from tilth.wire.signature import Signature
 
@@ -27,6 +29,7 @@ _PAGE_BYTES = resource.getpagesize()
 
 
 def main() -> None:
+    die_with_parent(signal.SIGKILL)
     with socket.socket(fileno=int(sys.argv[1])) as channel:
         # No core files of what somebody sent, and the first to go where the machine itself runs out.
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -38,22 +41,17 @@ def main() -> None:
         # Libraries that run out of memory say so there; the caller is told by the model server.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
         with contextlib.suppress(EOFError, OSError):
-            _serve(channel)
+            while _answer(channel):
+                pass
     os._exit(0)
 
 
-def _serve(channel: socket.socket) -> None:
-    last = False
-    while not last:
-        frame = receive(channel)
-        answer = _read(frame)
-        last = _data_bytes() > KEPT_BYTES
-        send(
-            channel,
-            Frame(
-                "outputs" if answer.kind == "outputs" else "refused", answer.text, answer.detail | {"last": last}, answer.arrays
-            ),
-        )
+def _answer(channel: socket.socket) -> bool:
+    """One body. Returns whether to go on."""
+    answer = _read(receive(channel))
+    last = _data_bytes() > KEPT_BYTES
+    send(channel, msgspec.structs.replace(answer, detail=answer.detail | {"last": last}))
+    return not last
 
 
 def _read(frame: Frame) -> Frame:

@@ -58,7 +58,7 @@ class Reading(NamedTuple):
 
 
 class BodyReader:
-    """May be asked by MOST_PROCESSES threads at once."""
+    """May be asked by MOST_PROCESSES threads at once. A process ends with the thread that was the first to need it."""
 
     def __init__(self) -> None:
         self._idle: list[_Process] = []
