@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from threading import Timer
 
 import pytest
 
@@ -22,6 +23,24 @@ def test_each_worker_gets_a_socket_of_its_own_on_one_port() -> None:
     finally:
         for taken in sockets:
             taken.close()
+
+
+def test_a_socket_that_listens_again_takes_clients_as_before() -> None:
+    away, other = listen("127.0.0.1", 0, 2, option="--serve-port")
+    with away, other:
+        stop_listening(away)
+        stop_listening(away)
+        for _ in range(20):
+            with socket.create_connection(away.getsockname()), other.accept()[0]:
+                pass
+        stop_listening(other)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(away.getsockname())
+        listen_again(away)
+        with socket.create_connection(away.getsockname()) as client, away.accept()[0] as taken:
+            client.settimeout(20)
+            Timer(0.05, client.sendall, (b"asked later",)).start()
+            assert taken.recv(100) == b"asked later"
 
 
 def test_a_port_that_another_holds_is_refused_with_its_holder_and_the_flag_to_use() -> None:

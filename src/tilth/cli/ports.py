@@ -57,8 +57,10 @@ def listen(host: str, port: int, count: int, *, option: str) -> list[socket.sock
 def stop_listening(taken: socket.socket) -> None:
     """Resets whoever waits in its queue; the kernel deals new clients to the other sockets of the port, or refuses them. The port stays
     taken, and whoever holds the socket, in this process or another, may listen again."""
-    with contextlib.suppress(OSError):  # it does not listen
-        taken.shutdown(socket.SHUT_RD)
+    # Of a socket that does not listen it would end the reading of all connections that it takes once it listens again.
+    if taken.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        with contextlib.suppress(OSError):  # macOS has no such way
+            taken.shutdown(socket.SHUT_RD)
 
 
 def listen_again(taken: socket.socket) -> None:
