@@ -113,13 +113,17 @@ def _cell_of(column: Column) -> Callable[[str], Any]:
 
 
 def _number(text: str) -> Any:
-    try:
-        return int(text)
-    except ValueError:
-        pass
+    if not text:
+        return None
+    # An exception costs more than all else here.
+    if "." not in text:
+        try:
+            return int(text)
+        except ValueError:
+            pass
     try:
         value = float(text)
     except ValueError:
-        return text or None
+        return text
     # NaN is how pandas writes "missing"; infinity stays text and is refused as such.
     return None if value != value else value if abs(value) != float("inf") else text
