@@ -48,6 +48,7 @@ def test_the_button_goes_back_to_what_it_names_though_more_was_deployed_meanwhil
     client.put(API, json={"model": "m", "version": 3})
     assert client.post(f"{PAGE}/rollback", data={"generation": "1"}).status_code == 303
     assert client.get(API).json()["deployment"]["version"] == 1
+    assert "Serve v3 again</button>" in client.get(PAGE).text
 
 
 def test_the_button_names_a_split_that_it_goes_back_to(client: httpx.Client) -> None:
