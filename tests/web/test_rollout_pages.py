@@ -56,6 +56,7 @@ def test_a_rolled_back_rollout_shows_why(served: Rollouts, browser: httpx.Client
     served.judge(tally(2, 500, scores=ALWAYS_THE_SAME), tally(1, 5000))
     shown = browser.get(PAGE).text
     assert "Rolled back at 5 %." in shown
+    assert shown.count("<span>not taken</span>") == 2
     assert "Score shift (PSI)" in shown
     assert "Shares of the scores of v1, champion and v2, candidate" in shown
     assert 'hx-trigger="every 2s"' not in shown

@@ -177,6 +177,8 @@ def _stop(step: StepView, rollout: RolloutView, present: int) -> Stop:
         planned = f"live {age(step.live_since, present)}, {planned}" if step.live_since else "being taken up"
     elif step.state == "stopped":
         planned = rollout.state.replace("_", " ")
+    elif rollout.ended is not None:
+        planned = "not taken"
     return Stop(LIVES[step.state], f"{step.percent:g} %", planned)
 
 

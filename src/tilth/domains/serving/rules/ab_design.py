@@ -10,7 +10,7 @@ from tilth.domains.serving.types.ab_tests import Arm, Design, InvalidAbTest, Sam
 from tilth.wire.ab import AbGoal, AbMetric, CreateAb
 
 OF_THE_ROW: dict[AbMetric, str] = {
-    "label": "the label",
+    "label": "its value, such as bought or not, or money spent",
     "accuracy": "1 where score and label agree (both above one half, or both not; of classes: equal), else 0",
     "brier": "(score - label)²",
     "absolute_error": "|score - label|",
