@@ -32,6 +32,7 @@ from sklearn.linear_model import LogisticRegression
 import tilth
 from tilth.cli.main import run
 from tilth.core.errors import Conflict, Denied
+from tilth.core.names import InvalidName
 from tilth.flavours import UnusableExample
 from tilth.sdk import importing
 from tilth.sdk.importing import NotImportable
@@ -375,3 +376,12 @@ def test_a_program_start_is_found_wherever_it_stands_in_a_pickle(value: Any, pro
     assert look.whole
     assert [name.partition(".")[2] for name in dangerous(look)] == ["system"]
     assert not dangerous(look_at(io.BytesIO(pickle.dumps([value, value], protocol))))
+
+
+def test_a_name_that_no_model_may_have_is_refused_before_anything_is_stored(here: Any, tmp_path: Path) -> None:
+    (tmp_path / "kept.pkl").write_bytes(pickle.dumps({}))
+    for name in ("flights/1", "flights:1"):
+        with pytest.raises(InvalidName, match="it stands in URIs, so it holds no '/' and no ':'"):
+            tilth.import_model(tmp_path / "kept.pkl", name)
+        with pytest.raises(InvalidName, match="it stands in URIs, so it holds no '/' and no ':'"):
+            tilth.log_model(sum, name, {"x": 1.0})

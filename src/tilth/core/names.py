@@ -39,6 +39,14 @@ def check_name(text: str, what: str, max_chars: int = MAX_NAME_CHARS) -> str:
     return text
 
 
+def check_model_name(name: str) -> str:
+    """Names of registered models stand in `models:/name/3` and `name@alias`, so they hold no '/' and no ':'."""
+    check_name(name, "model")
+    if "/" in name or ":" in name:
+        raise InvalidName(f"model name {name[:80]!r} is not allowed: it stands in URIs, so it holds no '/' and no ':'")
+    return name
+
+
 def check_key(text: str, what: str, max_chars: int = MAX_NAME_CHARS) -> str:
     """Keys of metrics, params and tags: letters, digits, `_ - . space : /`; must not read as a path that climbs."""
     check_name(text, what, max_chars)

@@ -20,7 +20,7 @@ from tilth.core.errors import Damaged, Invalid
 from tilth.core.hashing import FileEntry, Manifest
 from tilth.core.home import find_home
 from tilth.core.ids import Digest
-from tilth.core.names import check_artifact_path, check_name
+from tilth.core.names import check_artifact_path, check_model_name, check_name
 from tilth.flavours import ArrayPredictor, Arrays, Predictor
 from tilth.flavours.explaining import explained_rows, load_explainer, reasons_of
 from tilth.sdk import model_uploads
@@ -140,7 +140,8 @@ def log_model(
     target = connection()
     called = check_name(name or "model", "model")
     registered = register if isinstance(register, str) else called
-    check_name(registered, "model")
+    if register is not False:
+        check_model_name(registered)
     texts = {key: str(value) for key, value in (tags or {}).items()}
     with tempfile.TemporaryDirectory(prefix="tilth-model-") as temporary:
         folder = Path(temporary) / "model"

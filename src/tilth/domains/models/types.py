@@ -181,10 +181,6 @@ class ReservedAlias(Invalid):
         )
 
 
-class InvalidModelName(Invalid):
-    """A registered model's name breaks the rules."""
-
-
 class UnknownCardField(Invalid):
     def __init__(self, field: str, known: tuple[str, ...]) -> None:
         super().__init__(f"a model card has no field {field[:80]!r} to fill in; it has: {', '.join(known)}")

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import msgspec
 
 from tilth.core.hashing import Manifest, address_of_file
-from tilth.core.names import check_name
+from tilth.core.names import check_model_name
 from tilth.sdk import model_uploads
 from tilth.sdk.connection import Connection, connection
 from tilth.sdk.importing.archives import is_archive, unpack
@@ -69,7 +69,7 @@ def import_model(
     Raises NotImportable, UnusableExample, InvalidName, and what the server refuses.
     """
     source = Path(path)
-    called = check_name(name or _name_of(source), "model")
+    called = check_model_name(name or _name_of(source))
     target = connection()
     texts = {key: str(value) for key, value in (tags or {}).items()}
     with tempfile.TemporaryDirectory(prefix="tilth-import-") as temporary:

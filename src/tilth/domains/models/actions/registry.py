@@ -6,6 +6,7 @@ from tilth.backends.sql import Tx
 from tilth.core.actors import Actor
 from tilth.core.clock import now
 from tilth.core.ids import ProjectId, new_id
+from tilth.core.names import check_model_name
 from tilth.domains.audit.actions import record
 from tilth.domains.models.actions.gates import check_name_given_up
 from tilth.domains.models.queries import logged, registry
@@ -19,7 +20,7 @@ def create_model(
     tx: Tx, actor: Actor, project_id: ProjectId, name: str, *, description: str = "", tags: dict[str, str] | None = None
 ) -> RegisteredModel:
     """Raises ModelExists, Invalid."""
-    naming.check_model_name(name)
+    check_model_name(name)
     naming.check_text(description, "description")
     if registry.model_or_none(tx, project_id, name) is not None:
         raise ModelExists(name)
@@ -82,7 +83,7 @@ def change_model(
 
 
 def _check_rename(tx: Tx, model: RegisteredModel, new_name: str) -> None:
-    naming.check_model_name(new_name)
+    check_model_name(new_name)
     if registry.model_or_none(tx, model.project_id, new_name) is not None:
         raise ModelExists(new_name)
     holds = registry.holds_on(tx, model)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from tilth.core.names import MAX_NAME_CHARS, InvalidName, check_key, check_name
-from tilth.domains.models.types import STAGES, InvalidModelName, ReservedAlias, TooLongText, UnknownStage
+from tilth.core.names import MAX_NAME_CHARS, InvalidName, check_key
+from tilth.domains.models.types import STAGES, ReservedAlias, TooLongText, UnknownStage
 
 MAX_ALIAS_CHARS = 255
 MAX_TAG_CHARS = 100_000
@@ -13,14 +13,6 @@ MAX_PARAM_CHARS = 6_000
 MAX_TEXT_CHARS = 100_000
 _ALIAS = re.compile(r"[\w\-]{1,255}")
 _VERSION_ALIAS = re.compile(r"v\d+", re.IGNORECASE)
-
-
-def check_model_name(name: str) -> str:
-    """Names of registered models stand in `models:/name/3` and `name@alias`, so they hold no '/' and no ':'. Raises Invalid."""
-    check_name(name, "model")
-    if "/" in name or ":" in name:
-        raise InvalidModelName(f"model name {name[:80]!r} is not allowed: it stands in URIs, so it holds no '/' and no ':'")
-    return name
 
 
 def check_alias(alias: str) -> str:
