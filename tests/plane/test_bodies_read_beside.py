@@ -185,10 +185,7 @@ def test_a_reader_that_was_ended_is_replaced(reader: BodyReader) -> None:
         assert _readers()
         for pid in _readers():
             os.kill(pid, signal.SIGKILL)
-            while (
-                Path(f"/proc/{pid}/stat").exists() and Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-            ):
-                pass
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
 
 def _readers() -> list[int]:
