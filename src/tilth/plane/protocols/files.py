@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from tilth.core.errors import Invalid
@@ -16,6 +17,8 @@ from tilth.wire.signature import Column, Signature
 LEAST_BYTES_PER_CELL = 0.05
 """Of a Parquet file: one that promises more cells than this is refused, since its few bytes would become gigabytes."""
 MOST_FREE_CELLS = 100_000
+ROWS_AT_ONCE = 1000
+"""Of a CSV: its cells as text and as values of so many rows are in memory together."""
 _TRUTHS = {"true": True, "false": False}
 
 
@@ -42,14 +45,17 @@ def read_csv(body: bytes, signature: Signature) -> Table:
     if not names:
         raise InvalidTable("the CSV is empty; its first line must name the columns")
     Picker(signature.inputs).check_names(names)
-    types = {column.name: _cell_of(column) for column in signature.inputs}
-    cells = [types[name] for name in names]
-    rows = []
-    for number, row in enumerate(lines):
-        if len(row) != len(names):
-            raise WrongWidth(f"CSV row {number} has {len(row)} cells for {len(names)} columns")
-        rows.append([cell(text) for cell, text in zip(cells, row, strict=True)])
-    return Table(rows=rows, names=names)
+    cells = {column.name: _cell_of(column) for column in signature.inputs}
+    columns: dict[str, list[Any]] = {name: [] for name in names}
+    done = 0
+    while rows := list(islice(lines, ROWS_AT_ONCE)):
+        for number, row in enumerate(rows, done):
+            if len(row) != len(names):
+                raise WrongWidth(f"CSV row {number} has {len(row)} cells for {len(names)} columns")
+        for name, texts in zip(names, zip(*rows, strict=True), strict=True):
+            columns[name].extend(map(cells[name], texts))
+        done += len(rows)
+    return Table(columns=columns)
 
 
 def _lines_of(text: str) -> Iterator[list[str]]:
