@@ -126,12 +126,11 @@ def test_a_version_that_hangs_in_its_thread_is_refused_while_its_neighbours_and_
     assert served.value("quick", 4.0) == 4.0
 
 
-def test_a_hang_on_the_loop_ends_the_worker_and_the_next_one_runs_the_version_in_a_process(
-    home: Any, serve: Any, made: Any
-) -> None:
+def test_a_hang_on_the_loop_ends_the_worker_and_all_others_run_the_version_in_a_process(home: Any, serve: Any, made: Any) -> None:
     deployments = (made["quick"].deployed("quick", predict_timeout_s=0.5), made["other"].deployed("other"))
     served = serve(*deployments)
-    assert served.status("quick").lane == "inline"
+    neighbour = Served(home.start("w1"))
+    assert (served.status("quick").lane, neighbour.eventually("quick", 2.0)) == ("inline", 2.0)
     reply = served.ask("quick", HANG)
     assert (reply.status, "ask again" in reply.json()["message"]) == (503, True)
     assert served.worker.process.wait(PATIENCE_S) == 75
@@ -145,7 +144,12 @@ def test_a_hang_on_the_loop_ends_the_worker_and_the_next_one_runs_the_version_in
     assert again.ask("quick", HANG).status == 504
     assert again.eventually("quick", 2.0) == 2.0
     assert again.value("other", 1.0) == 2.0
+    while neighbour.status("quick").lane != "process":
+        assert time.monotonic() < end
+        assert neighbour.value("quick", 2.0) == 2.0
+    assert neighbour.worker.process.poll() is None
     again.client.close()
+    neighbour.client.close()
 
 
 def test_a_deployment_that_loads_for_long_holds_up_no_other(home: Any, serve: Any, made: Any, tmp_path: Path) -> None:

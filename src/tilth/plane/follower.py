@@ -19,6 +19,7 @@ import msgspec
 from tilth.core import clock
 from tilth.plane.batching import Core
 from tilth.plane.conditions import condition_of
+from tilth.plane.hung import HungMarks
 from tilth.plane.last_good import LastGood
 from tilth.plane.latency import Tally
 from tilth.plane.loading import Loader, VersionRefused
@@ -59,6 +60,8 @@ class Follower:
         self._core = core
         self._loader = loader
         self._last_good = LastGood(home)
+        self._marks = HungMarks(home)
+        self._hung: frozenset[str] = frozenset()
         self._changed = changed
         self._threads = ThreadPoolExecutor(LOADING_AT_ONCE, thread_name_prefix="model-loading")
         self._loading: dict[str, asyncio.Task[None]] = {}
@@ -80,6 +83,7 @@ class Follower:
         """Until cancelled."""
         while True:
             self._read_if_new()
+            self._hung = self._marks.known()
             self._looked = True
             if self._wanted is not None:
                 self._load_pending(self._wanted)
@@ -158,7 +162,8 @@ class Follower:
 
     def _is_pending(self, wanted: PlaneDeployment) -> bool:
         served = self._served.get(wanted.id)
-        if served is not None and served.spec == wanted:
+        # One that hung in another model server is loaded anew: in a process, before it hangs here.
+        if served is not None and served.spec == wanted and all(v.remark or v.digest not in self._hung for v in served.versions):
             return False
         refusal = self._refusal_of(wanted)
         return refusal is None or clock.monotonic() >= refusal.retry_at

@@ -1,8 +1,9 @@
-"""What the next worker must know of a model that hung."""
+"""What other workers, and the next one, must know of a model that hung."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Collection
 from pathlib import Path
 
@@ -17,6 +18,12 @@ class HungMarks:
 
     def __contains__(self, digest: str) -> bool:
         return (self._folder / digest).exists()
+
+    def known(self) -> frozenset[str]:
+        try:
+            return frozenset(os.listdir(self._folder))
+        except FileNotFoundError:
+            return frozenset()
 
     def add(self, digest: str) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)

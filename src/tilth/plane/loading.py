@@ -90,6 +90,9 @@ class Loader:
         self._hung.prune(wanted)
 
     def _version(self, sealed: PlaneVersion, source: ModelSource, runtime: PlaneRuntime) -> LoadedVersion:
+        hung = sealed.manifest_digest in self._hung
+        if hung:
+            runtime = msgspec.structs.replace(runtime, process=True)
         identity = (sealed.key, sealed.manifest_digest, runtime)
         with self._guards[hash(identity) % len(self._guards)]:
             loaded = self._loaded.get(identity)
@@ -102,20 +105,17 @@ class Loader:
                     # Loading runs a framework on a user's model: it may raise anything, SystemExit too.
                     raise VersionRefused(sealed.key, f"cannot be loaded: {type(error).__name__}: {str(error)[:300]}") from error
                 self._loaded[identity] = loaded
+            if hung:
+                loaded.remark = "hung on the event loop and so runs in a process of its own"
             return loaded
 
     def _load(self, sealed: PlaneVersion, source: ModelSource, runtime: PlaneRuntime) -> LoadedVersion:
         folder = self._cache.folder_of(sealed, source)
         document = _document(sealed, folder)
-        hung = sealed.manifest_digest in self._hung
-        if hung:
-            runtime = msgspec.structs.replace(runtime, process=True)
         engine, size = weighed(lambda: start_engine(sealed.key, folder, document, runtime, self._home))
         try:
             loaded, fast = _warmed(sealed, document, runtime, engine, folder)
             loaded.explains = partial(load_explainer, folder, document)
-            if hung:
-                loaded.remark = "hung on the event loop and so runs in a process of its own"
         except BaseException:
             engine.close()
             raise

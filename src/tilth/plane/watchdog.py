@@ -1,6 +1,6 @@
 """A prediction on the event loop that does not end: nobody else in this process is answered, so the process ends itself.
 
-The supervisor starts another, which finds the mark left here and lets the version predict in a process of its own from then on.
+The supervisor starts another. The mark left here makes all workers of the home run the version in a process of its own from then on.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Watchdog:
                 self._end(version)
 
     def _end(self, version: LoadedVersion) -> None:
-        logger.error("version %s holds up the event loop; this worker ends, and the next one runs it in a process", version.key)
+        logger.error("version %s holds up the event loop; this worker ends, and all others run it in a process", version.key)
         with contextlib.suppress(OSError):
             self._marks.add(version.digest)
         self._last_words()
