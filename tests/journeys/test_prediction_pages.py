@@ -42,6 +42,7 @@ def test_the_form_is_filled_with_the_models_example_and_asks_the_deployment(dela
     assert "Inputs as seen" in shown
     assert "page:" in shown
     assert "No label yet" in shown
+    assert f"printf &#39;prediction_id,label\\n{prediction[1]}.0,1\\n&#39; &gt; labels.csv" in shown
     listed = browser.get(f"{PAGE}/predictions").text
     assert prediction[1] in listed
     assert "Ask version" in shown
