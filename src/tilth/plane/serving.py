@@ -106,7 +106,7 @@ class LoadedVersion:
     def explain(self, rows: Any) -> Reasons:
         """rows: encoded. What explains is loaded at the first call, so call it in the lane's. Raises CannotExplain and EngineUnusable."""
         if isinstance(self._predictor, ArrayPredictor) or self.explains is None:
-            raise CannotExplain(f"version {self.key} takes arrays by name or was loaded without its files: it gives no reasons")
+            raise CannotExplain(f"version {self.key} takes text or tensors and so gives no reasons")
         if self._explainer is None:
             self._explainer = self.explains(self._predictor)
         with self.turn:
