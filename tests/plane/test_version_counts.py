@@ -32,6 +32,17 @@ def test_a_batch_is_counted_as_its_rows_are(scores: list[float]) -> None:
     assert alone.present("m/1") == together.present("m/1") == one_column.present("m/1")
 
 
+@given(st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=10), st.lists(st.floats(), max_size=10))
+def test_what_was_noted_aside_counts_the_same(first: list[float], then: list[float]) -> None:
+    here, aside = VersionCounts(1), VersionCounts(1)
+    for scores in (first, then):
+        here.note(np.array(scores), len(scores))
+        noted = VersionCounts(0)
+        noted.note(np.array(scores), len(scores))
+        aside.take_in(noted)
+    assert here.present("m/1") == aside.present("m/1")
+
+
 def test_of_several_outputs_the_greatest_is_the_score() -> None:
     table = np.array([[0.1, 0.7, 0.2], [0.9, 0.05, 0.05], [np.nan, 0.5, 0.5]])
     assert counted(table, 3) == ({score_bucket(1.0): 1, score_bucket(0.0): 1}, 1)

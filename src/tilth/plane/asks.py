@@ -13,6 +13,7 @@ from tilth.plane.admission import Admission
 from tilth.plane.answers import Answer, DeadlineExceeded, ModelFailed
 from tilth.plane.bodies import BodyReader
 from tilth.plane.compression import deflate, inflate
+from tilth.plane.counting import VersionCounts
 from tilth.plane.executors import ModelRaised
 from tilth.plane.inputs import NO_ROWS, Inputs, Results, count_of, joined, likeness_of, rows_of
 from tilth.plane.protocols.port import LARGE_BYTES, NO_WISH, Answered, Wish, Written
@@ -47,6 +48,7 @@ class Ask:
         "id",
         "inputs",
         "large",
+        "noted",
         "packed",
         "pieces",
         "reply",
@@ -88,6 +90,7 @@ class Ask:
         self.answered = False
         self.timer: asyncio.TimerHandle | None = None
         self.large = False
+        self.noted: VersionCounts | None = None
         self.pieces: list[Results] = []
         self.unpacked = False
 
@@ -183,6 +186,8 @@ def predict_piece(ask: Ask) -> None:
         ask.pieces.append(ask.version.predict(rows_of(ask.inputs, start, start + BATCH_ROWS)))
         if not ask.unfinished:
             ask.answer_with(joined(ask.pieces))
+            ask.noted = VersionCounts(0)
+            ask.noted.note(ask.results, ask.rows)
     except Invalid as error:
         ask.failure = error
     except BaseException as error:  # noqa: BLE001 as above

@@ -234,7 +234,11 @@ class Core:
                     self._refuse(ask, failure)
                     continue
             tally.rows += ask.rows
-            tally.of(ask.version.key).note(ask.results, ask.rows)
+            counts = tally.of(ask.version.key)
+            if ask.noted is None:
+                counts.note(ask.results, ask.rows)
+            else:
+                counts.take_in(ask.noted)
             body = ask.written.body if ask.packed is None else ask.packed
             self._reply(ask, Answer(200, body, _headers(ask), ask.written.content_type))
 

@@ -18,7 +18,7 @@ _NUMBERS = "fiub"
 
 
 class VersionCounts:
-    """Only grows. Belongs to the event loop."""
+    """Only grows. Belongs to the event loop, or to the thread that made it."""
 
     __slots__ = ("_scores", "errors", "latency", "missing_scores", "refused", "requests", "rows")
 
@@ -70,6 +70,13 @@ class VersionCounts:
         counts = np.bincount(np.searchsorted(_BOUNDS, scores))
         for bucket in np.flatnonzero(counts).tolist():
             self._scores[bucket] = self._scores.get(bucket, 0) + int(counts[bucket])
+
+    def take_in(self, noted: VersionCounts) -> None:
+        """Rows and scores that another thread noted, since there were millions."""
+        self.rows += noted.rows
+        self.missing_scores += noted.missing_scores
+        for bucket, count in noted._scores.items():
+            self._scores[bucket] = self._scores.get(bucket, 0) + count
 
     def present(self, key: str) -> VersionTally:
         return VersionTally(
