@@ -61,6 +61,8 @@ class BodyReader:
     """May be asked by MOST_PROCESSES threads at once. A process ends with the thread that was the first to need it."""
 
     def __init__(self) -> None:
+        # msgspec looks at a Struct when it first converts to it, and two threads that do so at once can end the process.
+        msgspec.convert({}, Wish)
         self._idle: list[_Process] = []
         self._all: set[_Process] = set()
         weakref.finalize(self, _end_all, self._all)
