@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
 
-new_event_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
-with contextlib.suppress(ImportError):  # uvloop is not built for every platform
-    pass
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    # uvloop is not built for every platform.
+    library = import_module("uvloop") if find_spec("uvloop") is not None else asyncio
+    loop: asyncio.AbstractEventLoop = library.new_event_loop()
+    return loop
