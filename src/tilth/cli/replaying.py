@@ -16,10 +16,10 @@ from tilth.plane.forms import Form
 from tilth.plane.outputs import outputs_of
 from tilth.sdk.models import LoadedModel, load_model
 from tilth.sdk.predictions import predictions
+from tilth.wire.prediction_tables import INPUT, OUTPUT
 from tilth.wire.shadows import Agreement
 
 AT_ONCE = 1000
-INPUT, OUTPUT = "in_", "out_"
 
 
 class InputsNotKept(Conflict):

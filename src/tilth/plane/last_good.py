@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import threading
 from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
 
+from tilth.plane.whole_files import write_whole
 from tilth.wire.plane import SERVED_FOLDER, PlaneDeployment
 
 _deployments = msgspec.json.Decoder(PlaneDeployment)
@@ -24,10 +23,7 @@ class LastGood:
 
     def note(self, served: PlaneDeployment) -> None:
         """Raises OSError."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        fresh = self._folder / f".{served.id}.{os.getpid()}-{threading.get_ident()}.new"
-        fresh.write_bytes(msgspec.json.encode(served))
-        fresh.replace(self._place(served.id))
+        write_whole(self._place(served.id), msgspec.json.encode(served))
 
     def before(self, wanted: PlaneDeployment) -> PlaneDeployment | None:
         """The one that served before this generation; None where none is known."""

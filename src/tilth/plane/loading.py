@@ -114,7 +114,7 @@ class Loader:
         document = _document(sealed, folder)
         engine, size = weighed(lambda: start_engine(sealed.key, folder, document, runtime, self._home))
         try:
-            loaded, fast = _warmed(sealed, document, runtime, engine, folder)
+            loaded = _warmed(sealed, document, runtime, engine, folder)
             loaded.explains = partial(load_explainer, folder, document)
         except BaseException:
             engine.close()
@@ -126,7 +126,6 @@ class Loader:
                 runtime,
                 engine,
                 lambda: start_engine(sealed.key, self._cache.folder_of(sealed, source), document, runtime, self._home),
-                fast,
                 size,
                 sum(file.size for file in sealed.files),
             )
@@ -140,10 +139,10 @@ class Loader:
         runtime: PlaneRuntime,
         first: Engine,
         build: Callable[[], Engine],
-        fast: bool,
         size: int,
         least: int,
     ) -> None:
+        fast = loaded.inline
         resident = Resident(loaded.key, build, first, size, least, runtime.idle_unload_s, self._residence)
         kind = LazyArrayPredictor if loaded.signature.named else LazyPredictor
         loaded.become_lazy(kind(resident, loaded.engine), resident)
@@ -170,10 +169,8 @@ def _close_aside(close: Callable[[], None]) -> None:
     threading.Thread(target=close, name="closing-version", daemon=True).start()
 
 
-def _warmed(
-    sealed: PlaneVersion, document: ModelDocument, runtime: PlaneRuntime, engine: Engine, folder: Path
-) -> tuple[LoadedVersion, bool]:
-    """The version, and whether it is fast enough for the event loop."""
+def _warmed(sealed: PlaneVersion, document: ModelDocument, runtime: PlaneRuntime, engine: Engine, folder: Path) -> LoadedVersion:
+    """`inline` where it is fast enough for the event loop."""
     lane: Lane[object] = Lane(
         runtime.predict_timeout_s + (RELOAD_S if runtime.load == "lazy" else 0.0), engine.pool, runtime.most_processes
     )
@@ -195,7 +192,7 @@ def _warmed(
     loaded.inline = engine.pool is None and fastest <= SLOW_S
     if engine.pool is None and not loaded.inline:
         sys.setswitchinterval(SWITCH_S)
-    return loaded, loaded.inline
+    return loaded
 
 
 def _predict_once(loaded: LoadedVersion, rows: Inputs) -> float:

@@ -20,6 +20,7 @@ from tilth.core import clock
 from tilth.core.errors import OutOfSpace, TilthError, Unavailable
 from tilth.core.ids import new_id
 from tilth.core.killpoints import reach
+from tilth.wire.plane import CLOSED_SUFFIX, OPEN_SUFFIX
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +29,6 @@ SEGMENT_AGE_S = 300.0
 SYNC_S = 1.0
 UNJOINED_BYTES = 1 << 20
 """Above this the copy that makes one write of several would cost more than they do."""
-OPEN_SUFFIX = ".log"
-CLOSED_SUFFIX = ".closed"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 

@@ -15,6 +15,7 @@ from tilth.plane.batching import Core
 from tilth.plane.follower import Follower
 from tilth.plane.latency import WINDOW_S
 from tilth.plane.serving import Place
+from tilth.plane.whole_files import write_whole
 from tilth.wire.plane import STATUS_FOLDER, DeploymentStatus, WorkerStatus
 
 logger = logging.getLogger(__name__)
@@ -43,7 +44,8 @@ class StatusReport:
             self._changed.clear()
             content = msgspec.json.encode(self.present(follower))
             try:
-                await asyncio.to_thread(self._write, content)
+                # Lost by a power cut at worst, and then out of date anyway.
+                await asyncio.to_thread(write_whole, self.path, content)
             except OSError as error:
                 logger.error("the status cannot be written: %s", error)
             with contextlib.suppress(TimeoutError):
@@ -64,12 +66,6 @@ class StatusReport:
             sequence=state.sequence,
             deployments=tuple(_deployment(place, follower) for place in state.places),
         )
-
-    def _write(self, content: bytes) -> None:
-        # Lost by a power cut at worst, and then out of date anyway: no sync.
-        fresh = self.path.with_suffix(f".{os.getpid()}.new")
-        fresh.write_bytes(content)
-        fresh.replace(self.path)
 
 
 def _deployment(place: Place, follower: Follower) -> DeploymentStatus:

@@ -9,6 +9,9 @@ from msgspec import Meta
 
 from tilth.wire.shipping import Redaction
 
+INPUT, OUTPUT = "in_", "out_"
+"""What the names of columns begin with in a file of predictions, before those of the signature."""
+
 
 class PredictionRow(msgspec.Struct, frozen=True):
     """One row of one answered request. inputs: as the request had them, or their hashes. route_key_hash: empty without a route key.

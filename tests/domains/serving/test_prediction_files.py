@@ -18,7 +18,8 @@ from tilth.domains.serving import actions as serving
 from tilth.domains.serving.actions import predictions as actions
 from tilth.domains.serving.queries import deployments, shadows
 from tilth.domains.serving.queries import predictions as queries
-from tilth.domains.serving.rules.prediction_files import TARGET_ROWS, TIER, to_join, unkept
+from tilth.domains.serving.rules.prediction_files import TARGET_ROWS, TIER, to_join
+from tilth.domains.serving.rules.views import unkept
 from tilth.domains.serving.tables import scored_prediction
 from tilth.domains.serving.types import Deployment
 from tilth.domains.serving.types.predictions import FilesReplaced, PredictionFile, ShadowServes, UnknownShadow

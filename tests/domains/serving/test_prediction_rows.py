@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tilth.domains.serving.rules.prediction_rows import Wanted, answers_of, rows_of
+from tilth.domains.serving.jobs.prediction_rows import Wanted, answers_of, rows_of
 from tilth.domains.serving.types.predictions import PredictionsUnreadable
 from tilth.plane.shipping.rows import GROUP_ROWS, written
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from tilth.plane.prediction_log import CLOSED_SUFFIX, OPEN_SUFFIX
 from tilth.wire import predictions
+from tilth.wire.plane import CLOSED_SUFFIX, OPEN_SUFFIX
 from tilth.wire.predictions import PredictionFrame
 from tilth.wire.shipping import SHADOW_WORKER
 

@@ -14,10 +14,9 @@ from functools import cached_property
 import msgspec
 import polars as pl
 
+from tilth.wire.prediction_tables import INPUT, OUTPUT
 from tilth.wire.shipping import LogPolicy
 from tilth.wire.signature import Column, Signature, Tensor
-
-INPUT, OUTPUT = "in_", "out_"
 
 BASE: Mapping[str, pl.DataType] = {
     "prediction_id": pl.String(),

@@ -12,9 +12,10 @@ import polars as pl
 
 from tilth.core.clock import DAY, Millis, iso
 from tilth.plane.shipping.keeping import redacted, weight_of
-from tilth.plane.shipping.layout import BASE, INPUT, OUTPUT, Layout
+from tilth.plane.shipping.layout import BASE, Layout
 from tilth.plane.shipping.versions import KnownVersion
 from tilth.wire.labels import key_of
+from tilth.wire.prediction_tables import INPUT, OUTPUT
 from tilth.wire.predictions import PredictionFrame
 from tilth.wire.shipping import ShippedFile
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tilth.core import clock
-from tilth.plane.prediction_log import CLOSED_SUFFIX, OPEN_SUFFIX
 from tilth.wire import predictions
+from tilth.wire.plane import CLOSED_SUFFIX, OPEN_SUFFIX
 from tilth.wire.predictions import PredictionFrame
 
 LEFT_FOR_MS = 10_000

@@ -38,7 +38,7 @@ _NOTHING = Read({}, {})
 
 
 class Shipper:
-    """Blocking. `totals` counts what became of rows since the start."""
+    """Blocking. shipped, undecoded, dropped: rows since the start, by what became of them; torn_bytes: behind the last whole frames."""
 
     def __init__(self, home: Path, control: Control, aside: Aside) -> None:
         self._folder = home / PREDICTIONS_FOLDER

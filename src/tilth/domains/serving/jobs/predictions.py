@@ -13,13 +13,12 @@ from tilth.backends.sql import Database
 from tilth.core.clock import Clock, Millis
 from tilth.domains.serving.actions import predictions as actions
 from tilth.domains.serving.queries import predictions as queries
-from tilth.wire.plane import PREDICTIONS_FOLDER, REFUSED_FOLDER
+from tilth.wire.plane import CLOSED_SUFFIX, OPEN_SUFFIX, PREDICTIONS_FOLDER, REFUSED_FOLDER
 from tilth.wire.shipping import FLUSH_PATH, SHADOW_STATUS_PATH, SHIPPER_LEASE_MS, SHIPPER_STATUS_PATH, ShadowStatus, ShipperStatus
 
 log = logging.getLogger("tilth.serving")
 
 T = TypeVar("T")
-SEGMENT_SUFFIXES = (".log", ".closed")
 
 
 class ShippingDesk:
@@ -42,13 +41,13 @@ class ShippingDesk:
         folder = self._home / PREDICTIONS_FOLDER
         if not folder.is_dir():
             return 0
-        ids = [path.stem.rpartition("-")[2] for path in folder.iterdir() if path.suffix in SEGMENT_SUFFIXES]
+        ids = [path.stem.rpartition("-")[2] for path in folder.iterdir() if path.suffix in (OPEN_SUFFIX, CLOSED_SUFFIX)]
         # The id of a segment begins with the moment it was made, in ms.
         return sum(1 for id_ in ids if len(id_) == 32 and int(id_[:12], 16) <= until)
 
     def take_up_refused(self) -> int:
         """Segments that were set aside stand among the others again; how many."""
-        found = sorted((self._home / REFUSED_FOLDER).glob("*.closed"))
+        found = sorted((self._home / REFUSED_FOLDER).glob(f"*{CLOSED_SUFFIX}"))
         for path in found:
             path.rename(self._home / PREDICTIONS_FOLDER / path.name)
             path.with_suffix(".json").unlink(missing_ok=True)

@@ -16,13 +16,13 @@ import msgspec
 from tilth.backends.sql import Database
 from tilth.core.ids import Digest
 from tilth.core.ports import Blobs
+from tilth.domains.serving.jobs.prediction_rows import Wanted, answers_of, rows_of
 from tilth.domains.serving.queries import predictions as queries
 from tilth.domains.serving.queries.labels import labels_of
 from tilth.domains.serving.rules.agreement import Pair, agreement
-from tilth.domains.serving.rules.prediction_rows import OUTPUT, Wanted, answers_of, rows_of
 from tilth.domains.serving.types import Deployment
 from tilth.domains.serving.types.predictions import BadPredictionQuestion, PredictionFile
-from tilth.wire.prediction_tables import PredictionDetail, PredictionPage, PredictionRow
+from tilth.wire.prediction_tables import OUTPUT, PredictionDetail, PredictionPage, PredictionRow
 from tilth.wire.shadows import ShadowReport
 
 if TYPE_CHECKING:

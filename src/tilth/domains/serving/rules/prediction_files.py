@@ -1,4 +1,4 @@
-"""Which small files of predictions shall become one, and what is said of predictions that reached no file. Pure."""
+"""Which small files of predictions shall become one. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from tilth.domains.serving.types.predictions import PredictionFile
-from tilth.wire.shipping import RefusedSegment
 
 TARGET_ROWS = 200_000
 """A file of so many rows is left as it is."""
@@ -14,21 +13,6 @@ TIER = 8
 """So many files of one size become one of the next: each row is written again about log8(TARGET_ROWS / first size) times."""
 MOST_FILES = 200
 MOST_BYTES = 64 << 20
-
-
-def unkept(refused: Sequence[RefusedSegment], deployment_id: str, log_failures: int) -> str:
-    """What there is to say of a deployment some of whose predictions are not kept; else empty. log_failures: how many were not logged."""
-    told = []
-    if log_failures:
-        told.append(f"Answered since the model servers started, and not logged: {log_failures:,}; `tilth doctor` says why")
-    held = [segment for segment in refused if deployment_id in segment.deployment_ids]
-    if held:
-        size = sum(segment.size for segment in held) / 1e6
-        told.append(
-            f"Segments of the prediction log that could not be shipped and are kept aside: {len(held)} ({size:,.1f} MB), because "
-            f"{held[0].why}; `tilth predictions retry` tries again"
-        )
-    return ". ".join(told)
 
 
 def to_join(small: Sequence[PredictionFile], today: str) -> list[PredictionFile]:

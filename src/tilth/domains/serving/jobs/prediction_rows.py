@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tilth.domains.serving.types.predictions import PredictionsUnreadable
-from tilth.wire.prediction_tables import PredictionRow
+from tilth.wire.prediction_tables import INPUT, OUTPUT, PredictionRow
 
 if TYPE_CHECKING:
     import polars as pl
 
-INPUT, OUTPUT = "in_", "out_"
 KEYS = ("prediction_id", "row", "version")
 """Of a row: a version in the shadow answers under the id of the answer that was given."""
 
