@@ -22,6 +22,7 @@ from tilth.domains.serving.actions.labels import TooManyLabels
 from tilth.domains.serving.actions.predictions import ship
 from tilth.domains.serving.jobs import forget_old_labels
 from tilth.domains.serving.queries import labels
+from tilth.domains.serving.queries.label_coverage import coverage_rows, label_coverage
 from tilth.domains.serving.tables import label_correction, scored_prediction
 from tilth.domains.serving.types.labels import InvalidLabel, SeveralRows
 from tilth.wire.labels import key_of
@@ -171,7 +172,7 @@ def test_coverage_counts_by_day_and_version(place: Place) -> None:
     for block in (today, before, other):
         place.keep(block)
     place.log(*({"prediction_id": id_, "label": 1} for id_ in (*today.prediction_ids[:2], other.prediction_ids[0], new_id())))
-    rows = place.ask(labels.coverage_rows, place.deployment.id, 0, 1 << 62)
+    rows = place.ask(coverage_rows, place.deployment.id, 0, 1 << 62)
     assert [(row.version, row.predictions, row.labelled, row.share) for row in rows] == [
         (1, 3, 2, 2 / 3),
         (2, 1, 1, 1.0),
@@ -193,7 +194,7 @@ def test_another_project_sees_none_of_it(place: Place) -> None:
     stranger, id_ = ProjectId("f" * 32), place.deployment.id
     scores, _ = place.db.read_blocking(lambda tx: labels.labelled_scores(tx, stranger, id_, 1, 0, 1 << 62))
     assert len(scores) == 0
-    assert place.db.read_blocking(lambda tx: labels.coverage_rows(tx, stranger, id_, 0, 1 << 62)) == []
+    assert place.db.read_blocking(lambda tx: coverage_rows(tx, stranger, id_, 0, 1 << 62)) == []
 
 
 def test_old_scores_and_labels_are_let_go_with_their_corrections(place: Place) -> None:
@@ -246,9 +247,9 @@ def test_rows_that_were_kept_without_a_score_are_counted(place: Place) -> None:
     )
     shadow = msgspec.structs.replace(file, shadow=True, digest="e" * 64)
     place.db.write_blocking(lambda tx: ship(tx, Shipment((ShippedSegment(new_id(), 1),), (file, shadow))))
-    assert place.ask(labels.label_coverage, "d", NOON - int(DAY)).unscored == 7
+    assert place.ask(label_coverage, "d", NOON - int(DAY)).unscored == 7
     # Of a day that is not looked at as a whole nothing is said.
-    assert place.ask(labels.label_coverage, "d", NOON).unscored == 0
+    assert place.ask(label_coverage, "d", NOON).unscored == 0
 
 
 def test_labels_of_predictions_are_told_as_they_were_given(place: Place) -> None:

@@ -19,6 +19,7 @@ from tilth.domains.models import queries as models
 from tilth.domains.models.types import UnknownModel, UnknownVersion
 from tilth.domains.serving import actions, queries
 from tilth.domains.serving.api.deployments import surroundings
+from tilth.domains.serving.queries.ab_tests import running_ab_test
 from tilth.domains.serving.queries.rollouts import rollout_under_way
 from tilth.domains.serving.rules.liveness import merge, percentile_ms
 from tilth.domains.serving.rules.running import how_it_runs
@@ -122,10 +123,8 @@ def _under_way(tx: Tx, project: ProjectRef, found: DeploymentView) -> UnderWay |
     if rollout is not None:
         step = rollout.plan.steps[rollout.step].percent
         return UnderWay(f"A rollout of v{rollout.candidate} is under way, at {step:g} %.", f"{base}/rollouts/{rollout.id}")
-    for test in queries.ab_test_rows(tx, project.id, found.name):
-        if test.state == "running":
-            return UnderWay(f"A/B test {test.number} is running.", f"{base}/ab/{test.number}")
-    return None
+    test = running_ab_test(tx, project.id, found.id)
+    return UnderWay(f"A/B test {test.number} is running.", f"{base}/ab/{test.number}") if test is not None else None
 
 
 def _shares(generation: Generation) -> str:

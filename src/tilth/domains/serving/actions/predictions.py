@@ -100,7 +100,7 @@ def keep_predictions(tx: Tx, actor: Actor, project_id: ProjectId, name: str, pol
 def _add(tx: Tx, files: Sequence[ShippedFile], at: Millis) -> None:
     rows = []
     for file in files:
-        found = queries.deployment_by_id_across_projects(tx, file.deployment_id)
+        found = queries.deployment_even_gone_across_projects(tx, file.deployment_id)
         if found is None:
             continue
         blob_use.claim(tx, ProjectId(found.project_id), Digest(file.digest), file.size)

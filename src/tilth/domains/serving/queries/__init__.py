@@ -8,7 +8,8 @@ from tilth.domains.serving.queries.deployments import (
     generations_of,
     projects_served_across_projects,
 )
-from tilth.domains.serving.queries.labels import label_coverage, labelled_scores, versions_with_labels
+from tilth.domains.serving.queries.label_coverage import label_coverage
+from tilth.domains.serving.queries.labels import labelled_scores, versions_with_labels
 from tilth.domains.serving.queries.pages import (
     Surroundings,
     deployment_detail,

@@ -131,15 +131,15 @@ def deployments_with_files_across_projects(tx: Tx) -> list[Deployment]:
     return found
 
 
-def deployment_by_id_across_projects(tx: Tx, deployment_id: str) -> Deployment | None:
-    """A deployment, a deleted one too."""
+def deployment_even_gone_across_projects(tx: Tx, deployment_id: str) -> Deployment | None:
+    """One that was taken down, too: its predictions stay."""
     row = tx.one(select(*deployment.c).where(deployment.c.id == deployment_id))
     return deployment_of(row) if row else None
 
 
 def version_across_projects(tx: Tx, deployment_id: str, key: str) -> tuple[Deployment, models.ModelVersion]:
     """The deployment and the version that `key` (`model/3`) names. Raises UnknownShippedVersion."""
-    found = deployment_by_id_across_projects(tx, deployment_id)
+    found = deployment_even_gone_across_projects(tx, deployment_id)
     model, _, number = key.rpartition("/")
     if found is None or not number.isdecimal() or len(number) > 9:
         raise UnknownShippedVersion(deployment_id, key)
