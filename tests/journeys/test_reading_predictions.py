@@ -15,6 +15,8 @@ from tests.journeys.steps import tilth as call
 from tests.journeys.steps import wait_until
 
 import tilth
+from tilth.cli.elsewhere.deployed import deployed
+from tilth.core.home import find_target
 from tilth.sdk.connection import forget
 from tilth.sdk.moments import InvalidMoment, moment_of
 from tilth.sdk.predictions import UnknownColumn
@@ -107,3 +109,14 @@ def test_moments_are_read_as_people_write_them() -> None:
     assert moment_of("2h") < moment_of("1h")
     with pytest.raises(InvalidMoment, match="yesterday"):
         moment_of("yesterday")
+
+
+def test_the_home_that_an_option_names_keeps_what_is_fetched(
+    asked: list[float], tilth_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("TILTH_HOME", raising=False)
+    monkeypatch.chdir(tmp_path)
+    fetched = deployed(find_target({}, tmp_path, home=tilth_server.home), NAME).model
+    assert fetched.folder.is_relative_to(tilth_server.home)
+    assert not (tmp_path / ".tilth").exists()

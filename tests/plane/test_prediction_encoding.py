@@ -139,6 +139,7 @@ REFUSED = {
     "a number beyond float64": (changed("wind", 10**400), "wrong_type", "column 'wind', row 1: the number is too large"),
     "a number where a boolean is due": (changed("late", 1), "wrong_type", "expected true or false, got the number 1"),
     "a number where a category is due": (changed("origin", 3), "wrong_type", "expected a string, got the number 3"),
+    "a huge number where a category is due": (changed("origin", 10**400), "wrong_type", "expected a string, got the number 1000"),
     "null where none was in training": (
         changed("hour", None),
         "null_value",
@@ -193,6 +194,12 @@ def test_a_request_that_does_not_fit_says_why(sent: bytes, code: str, message: s
         ENCODER.encode(read_form(sent))
     assert caught.value.code == code
     assert message in str(caught.value)
+
+
+def test_a_number_that_names_a_category_is_refused_with_what_to_send() -> None:
+    months = Encoder(Signature(inputs=(Column("month", "string", categories=("3", "12")),), outputs=()))
+    with pytest.raises(Invalid, match='got the number 12; its categories are text, numbers too: send "12"'):
+        months.encode(read_form(body(instances=[[12]])))
 
 
 def test_a_model_of_one_input_takes_lists_and_records() -> None:

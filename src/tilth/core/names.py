@@ -28,6 +28,11 @@ def check_slug(text: str, what: str) -> str:
     return text
 
 
+def slug_of(text: str) -> str:
+    """What a deployment of a model of this name is called where nobody says: small letters, with `-` for all that no slug has."""
+    return re.sub(r"[^a-z0-9_.-]+", "-", text.lower())[:63].strip("-_.")
+
+
 def check_name(text: str, what: str, max_chars: int = MAX_NAME_CHARS) -> str:
     """Names that people give: experiments, runs, models. Printable, not blank, no path tricks."""
     if not text or not text.strip():

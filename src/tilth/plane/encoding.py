@@ -217,7 +217,9 @@ def _refuse(column: Column, row: int, value: Any) -> NoReturn:
     # Parquet knows more kinds of values than JSON: dates, decimals, bytes.
     kind = _JSON_NAMES.get(type(value), f"a {type(value).__name__}")
     shown = " " + msgspec.json.encode(value).decode()[:80] if type(value) in (str, int, float, bool) else ""
-    raise WrongType(f"{_place(column, row)}: expected {expected}, got {kind}{shown}")
+    known = shown and str(value) in (column.categories or ())
+    hint = f'; its categories are text, numbers too: send "{value}"' if known else ""
+    raise WrongType(f"{_place(column, row)}: expected {expected}, got {kind}{shown}{hint}")
 
 
 def _unseen(column: Column, row: int, value: str) -> UnseenCategory:

@@ -33,6 +33,7 @@ class Connection:
         self.target = target
         self.mode: Mode = mode
         self.http = Http(target.url, target.token)
+        self.serving = Http(target.serve_url, target.token)
 
     @property
     def url(self) -> str:
@@ -112,4 +113,5 @@ def forget() -> None:
     global _current
     if _current is not None:
         _current.http.close()
+        _current.serving.close()
     _current = None

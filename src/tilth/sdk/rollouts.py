@@ -10,7 +10,7 @@ import msgspec
 
 from tilth.core.clock import monotonic
 from tilth.core.errors import Invalid, Unavailable
-from tilth.core.names import check_slug
+from tilth.core.names import check_slug, slug_of
 from tilth.sdk.connection import connection
 from tilth.sdk.references import UnknownReference, parse_reference
 from tilth.wire.rollouts import Guardrails, RolloutDetail, RolloutView, StartRollout, StepPlan
@@ -104,7 +104,7 @@ def rollout(
     reference = parse_reference(model)
     if reference.logged_model_id is not None:
         raise UnknownReference(model)
-    called = check_slug(name or reference.model, "deployment")
+    called = check_slug(name or slug_of(reference.model), "deployment")
     planned = tuple(StepPlan(*step) if isinstance(step, tuple) else StepPlan(step, bake_s) for step in steps)
     body = StartRollout(
         model=reference.model,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -10,11 +9,11 @@ from urllib.parse import quote
 import msgspec
 
 from tilth.core.clock import monotonic
-from tilth.core.errors import Conflict, Invalid, NotFound, Unavailable
-from tilth.core.names import check_slug
+from tilth.core.errors import Conflict, NotFound, Unavailable
+from tilth.core.names import check_slug, slug_of
 from tilth.sdk.connection import Connection, connection
-from tilth.sdk.http import Http
 from tilth.sdk.references import UnknownReference, parse_reference
+from tilth.sdk.request_bodies import body_of
 from tilth.wire.explanations import Explanations
 from tilth.wire.serving import Deploy, DeploymentView
 
@@ -34,10 +33,6 @@ class DeploymentNotLive(Unavailable):
 class NoServeAddress(NotFound):
     def __init__(self) -> None:
         super().__init__("nothing says where predictions are answered; set TILTH_SERVE_URL (`tilth status` shows it)")
-
-
-class InvalidRows(Invalid):
-    """Rows that no request can be made of."""
 
 
 def deploy(
@@ -60,7 +55,7 @@ def deploy(
     reference = parse_reference(model)
     if reference.logged_model_id is not None:
         raise UnknownReference(model)
-    called = check_slug(name or _slug(reference.model), "deployment")
+    called = check_slug(name or slug_of(reference.model), "deployment")
     path = f"{target.api}/deployments/{called}"
     body = Deploy(
         model=reference.model,
@@ -74,8 +69,9 @@ def deploy(
     return _until_live(target, path, view, timeout_s) if wait else view
 
 
-def predict(deployment: str, rows: Any) -> list[Any]:
-    """Asks a deployment over HTTP. rows: a DataFrame, a list of dicts (by column) or of lists. One prediction per row.
+def predict(deployment: str, rows: Any) -> Any:
+    """Asks a deployment over HTTP. rows: a DataFrame of pandas or polars, an array, a list of dicts (by column) or of lists, or a dict of
+    arrays by name. Returns a list of one prediction per row; of a model with several output tensors a list for each, by name.
 
     Raises NoServeAddress, InvalidRows, and what the model server refuses, such as a value outside a column's vocabulary.
     """
@@ -93,7 +89,7 @@ def explain(deployment: str, rows: Any, *, version: int | None = None) -> Explan
 
 
 class _Predictions(msgspec.Struct):
-    predictions: list[Any]
+    predictions: list[Any] | dict[str, Any]
 
 
 def _asked(deployment: str, verb: str, rows: Any, answer: type[T]) -> T:
@@ -101,11 +97,7 @@ def _asked(deployment: str, verb: str, rows: Any, answer: type[T]) -> T:
     if not target.target.serve_url:
         raise NoServeAddress
     path = f"/p/{quote(target.project, safe='')}/deployments/{quote(deployment, safe='')}/{verb}"
-    http = Http(target.target.serve_url, target.target.token)
-    try:
-        return http.read(http.send("POST", path, _request(rows)), answer)
-    finally:
-        http.close()
+    return target.serving.read(target.serving.send("POST", path, body_of(rows)), answer)
 
 
 def _until_live(target: Connection, path: str, view: DeploymentView, timeout_s: float) -> DeploymentView:
@@ -121,24 +113,3 @@ def _until_live(target: Connection, path: str, view: DeploymentView, timeout_s: 
         query = {"generation": view.generation, "timeout_s": min(WAIT_STEP_S, left)}
         view = target.http.call("GET", f"{path}/wait", DeploymentView, query=query)
     return view
-
-
-def _request(rows: Any) -> bytes:
-    """MLflow's JSON forms. NaN and missing values become null."""
-    if hasattr(rows, "to_pandas"):
-        rows = rows.to_pandas()
-    if hasattr(rows, "to_json") and hasattr(rows, "columns"):
-        split: str = rows.to_json(orient="split", index=False, double_precision=15, date_format="iso")
-        return b'{"dataframe_split":' + split.encode() + b"}"
-    if hasattr(rows, "tolist"):
-        return msgspec.json.encode({"instances": rows.tolist()})
-    if isinstance(rows, dict):
-        rows = [rows]
-    if isinstance(rows, list | tuple) and rows:
-        form = "dataframe_records" if isinstance(rows[0], dict) else "instances"
-        return msgspec.json.encode({form: list(rows)})
-    raise InvalidRows("give predict a DataFrame, an array, or a non-empty list of dicts or lists")
-
-
-def _slug(model: str) -> str:
-    return re.sub(r"[^a-z0-9_.-]+", "-", model.lower()).strip("-_.")[:63]

@@ -16,6 +16,7 @@ from tilth.cli.deployment_rows import DEPLOYMENT_COLUMNS, deployments_of, row_of
 from tilth.cli.references import parse_reference
 from tilth.cli.waiting import wait_until
 from tilth.core.errors import Conflict, Unavailable
+from tilth.core.names import slug_of
 
 RECORD_FIELDS = (*DEPLOYMENT_COLUMNS, "generation", "url", "created", "updated", "changed_by", "problem")
 WORKER_COLUMNS = (
@@ -82,7 +83,7 @@ def deploy(
     application of Ray Serve, pinned to the version that REFERENCE names now.
     """
     named = parse_reference(reference)
-    name = name or named.model
+    name = name or slug_of(named.model)
     if target == "ray":
         # Imported here: the model server's own code would make every other deploy half a second slower.
         from tilth.cli.elsewhere.ray_target import RayOptions, deploy_on_ray

@@ -64,7 +64,7 @@ def import_model(
     run, unless --trust says so.
     """
     target = caller.target()
-    connection.init(target.project, url=target.url, token=target.token)
+    connection.init(target.project, url=target.url, token=target.token, home=target.home)
     made = bring_in(
         path,
         name,

@@ -26,6 +26,7 @@ from tilth.cli.rollout_rows import (
     verdict_rows,
 )
 from tilth.core.clock import monotonic
+from tilth.core.names import slug_of
 from tilth.wire.rollout_text import steps_of
 
 DEFAULT_STEPS = "1,5,20,50,100"
@@ -81,7 +82,7 @@ def start(
 ) -> None:
     """Roll the version REFERENCE out (`flight-delay/4`, `flight-delay@challenger`) on a deployment that serves another one."""
     named = parse_reference(reference)
-    name = name or named.model
+    name = name or slug_of(named.model)
     body = {
         **named.to_target(),
         "steps": msgspec.to_builtins(steps_of(steps, bake)),

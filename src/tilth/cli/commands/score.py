@@ -66,7 +66,7 @@ def score(
     A call that was killed goes on where it was when it is made again. The output is complete when its manifest says so.
     """
     target = caller.target()
-    connection.init(target.project, url=target.url, token=target.token)
+    connection.init(target.project, url=target.url, token=target.token, home=target.home)
     with shown_progress() as progress:
         found = score_files(
             model,

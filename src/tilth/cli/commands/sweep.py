@@ -160,7 +160,7 @@ def read_file(file: Path, command: tuple[str, ...]) -> tuple[str | None, str | N
 
 
 def _connect(target: Target) -> None:
-    connection.init(target.project, url=target.url, token=target.token)
+    connection.init(target.project, url=target.url, token=target.token, home=target.home)
 
 
 def _finish(caller: Caller, target: Target, board: Board, standing: Standing) -> int:

@@ -36,7 +36,7 @@ class Deployed:
 
 def deployed(target: Target, name: str) -> Deployed:
     """Raises CannotLeave, and what the server refuses."""
-    connection.init(target.project, url=target.url, token=target.token)
+    connection.init(target.project, url=target.url, token=target.token, home=target.home)
     with Api(target) as api:
         view = msgspec.convert(api.get(api.in_project("deployments", name)), DeploymentDetail).deployment
     routed = [route.version for route in view.routes if route.share > 0]

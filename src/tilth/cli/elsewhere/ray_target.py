@@ -33,7 +33,7 @@ def deploy_on_ray(caller: Caller, reference: str, name: str, options: RayOptions
     """Returns once the replicas answer; stays until Ctrl-C where there was no cluster and one was begun here."""
     check_slug(name, "deployment")
     target = caller.target()
-    connection.init(target.project, url=target.url, token=target.token)
+    connection.init(target.project, url=target.url, token=target.token, home=target.home)
     found = fetch_model(reference)
     began = attach()
     if machines() > 1 and options.shared is None:
