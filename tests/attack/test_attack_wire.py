@@ -122,6 +122,15 @@ def test_a_head_without_end_is_cut_off_early(tilth_server, port):
     assert statuses(raw(url, start + b"X: a\r\n" * 50 + b"Connection: close\r\n\r\n")) == [200]
 
 
+@pytest.mark.parametrize("port", ["url", "serve_url"])
+def test_a_header_without_end_after_a_body_is_cut_off_early(tilth_server, port):
+    url = getattr(tilth_server, port)
+    path = "/api/v1/p/default/runs" if port == "url" else "/p/default/deployments/none/invocations"
+    head = f"POST {path} HTTP/1.1\r\nHost: {urlsplit(url).netloc}\r\nAuthorization: Bearer {tilth_server.token}\r\n"
+    chunks = "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\nX: "
+    assert statuses(raw(url, (head + chunks).encode() + b"a" * 5_000_000)) in ([431], [])
+
+
 def test_heads_without_end_take_no_memory(tilth_server):
     pid = json.loads((tilth_server.home / "server.json").read_text())["pid"]
 

@@ -228,3 +228,33 @@ def test_a_client_that_leaves_in_the_middle_harms_nobody(connect: Connect) -> No
     connection = connect()
     connection.sendall(request(9))
     assert predictions(read_answers(connection, 1)) == [9]
+
+
+@pytest.mark.parametrize("head", [HEAD, b"Host: x\r\n"], ids=["admitted", "refused"])
+def test_a_header_without_end_after_the_body_is_refused(connect: Connect, head: bytes) -> None:
+    connection = connect()
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        connection.sendall(b"POST %b HTTP/1.1\r\n%bTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\nX: " % (PATH, head))
+        for _ in range(100):
+            connection.sendall(b"a" * 100_000)
+    assert status_of(read_all(connection)) == 431
+
+
+def test_a_head_below_the_bound_may_come_in_pieces(connect: Connect) -> None:
+    connection = connect()
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    data = request(7, more=b"".join(b"X-%d: %b\r\n" % (number, b"a" * 1400) for number in range(20)))
+    for at in range(0, len(data), 1000):
+        connection.sendall(data[at : at + 1000])
+        time.sleep(0.001)
+    assert predictions(read_answers(connection, 1)) == [7]
+
+
+def test_pipelined_requests_may_be_cut_within_their_heads(connect: Connect) -> None:
+    connection = connect()
+    data = b"".join(request(value) for value in range(300))
+    late = data.rindex(b"POST") + 20
+    for piece in (data[:20], data[20:late], data[late:]):
+        connection.sendall(piece)
+        time.sleep(0.05)
+    assert predictions(read_answers(connection, 300)) == list(range(300))

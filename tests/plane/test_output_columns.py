@@ -42,3 +42,9 @@ def test_several_outputs_are_a_list_for_each_row() -> None:
 def test_an_array_that_contradicts_the_signature_is_refused() -> None:
     with pytest.raises(ValueError, match="3 outputs, its signature has 1"):
         columns(Column("a", "double")).checked(np.zeros((2, 3)), 2)
+
+
+@pytest.mark.parametrize("given", [np.array(["1"]), np.array([None]), np.array([1j])], ids=["text", "objects", "complex"])
+def test_what_is_no_number_is_refused_before_it_is_counted(given: Any) -> None:
+    with pytest.raises(ValueError, match="its signature says numbers"):
+        columns(Column("a", "double")).checked(given, 1)

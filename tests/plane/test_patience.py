@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+
+from tests.plane.protocol_stand import TOKEN, Stand
 
 from tilth.core import clock
 from tilth.plane.batching import Core
 from tilth.plane.http1 import Connection, Patience
 from tilth.plane.prediction_log import PredictionLog
+from tilth.plane.state import EMPTY, ServingState
 
 LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-def converse(folder: Path, patience: Patience, scenario: Callable[[int], Awaitable[None]]) -> None:
+def converse(folder: Path, patience: Patience, scenario: Callable[[int], Awaitable[None]], state: ServingState = EMPTY) -> None:
     """Runs the scenario against a listening core whose connections are checked every 10 ms."""
 
     async def sweep(peers: set[Connection]) -> None:
@@ -26,6 +30,7 @@ def converse(folder: Path, patience: Patience, scenario: Callable[[int], Awaitab
     async def run() -> None:
         log = PredictionLog(folder, "w0")
         core, peers = Core(log), set[Connection]()
+        core.state = state
         server = await asyncio.get_running_loop().create_server(lambda: Connection(core, peers, patience), "127.0.0.1", 0)
         sweeper = asyncio.create_task(sweep(peers))
         async with server:
@@ -91,3 +96,26 @@ def test_a_client_that_keeps_sending_after_a_refusal_is_let_go(tmp_path: Path) -
         writer.close()
 
     converse(tmp_path, Patience(linger_s=0.1), scenario)
+
+
+def test_a_refusal_waits_for_the_answers_before_it_however_long_they_take(tmp_path: Path) -> None:
+    stand = Stand(tmp_path / "stand")
+    version = stand.core.state.served["id-sums"].versions[-1]
+    version.inline = False
+    body = b'{"instances": [[1, 2, 3, 4]]}'
+    line = b"POST /p/demo/deployments/sums/invocations HTTP/1.1\r\n"
+    head = b"Authorization: Bearer %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % (
+        TOKEN.encode(),
+        len(body),
+    )
+
+    async def scenario(port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        with version.turn:
+            writer.write(line + head + body + b"rubbish\r\n\r\n")
+            await asyncio.sleep(0.3)
+        assert re.findall(rb"HTTP/1.1 (\d+)", await reader.read()) == [b"200", b"400"]
+        writer.close()
+
+    converse(tmp_path / "log", Patience(linger_s=0.05), scenario, stand.core.state)
+    stand.close()

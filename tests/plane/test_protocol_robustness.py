@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,8 @@ from tilth.core.errors import Invalid
 from tilth.plane.arrays import encoder_of
 from tilth.plane.protocols import CODECS, Content
 from tilth.plane.protocols.reading import FrameReader
+from tilth.plane.serving import LoadedVersion
+from tilth.wire.models import ModelDocument
 from tilth.wire.predictions import PredictionFrame
 
 INFER = "/p/demo/v2/models/sums/infer"
@@ -202,6 +205,26 @@ def test_two_lengths_of_one_body_do_not_smuggle_a_request(stand: Stand) -> None:
         assert answers(connection, 1)[0].status == 400
 
 
+def test_what_a_client_asks_behind_a_slow_answer_is_read_only_to_a_bound(stand: Stand) -> None:
+    wide, version = json.dumps(WIDE).encode(), stand.core.state.served["id-sums"].versions[-1]
+    with version.turn, connected(stand) as connection:
+        connection.sendall(head(INFER, wide) + wide)
+        connection.settimeout(1)
+        # Some 24 MB: more than the sockets hold.
+        with pytest.raises(TimeoutError):
+            connection.sendall(b"GET /nowhere HTTP/1.1\r\n\r\n" * 1_000_000)
+
+
+def test_a_client_that_closed_its_half_gets_what_was_asked_before_a_malformed_request(stand: Stand) -> None:
+    wide, version = json.dumps(WIDE).encode(), stand.core.state.served["id-sums"].versions[-1]
+    with connected(stand) as connection:
+        with version.turn:
+            connection.sendall(head(INFER, wide) + wide + b"rubbish\r\n\r\n")
+            connection.shutdown(socket.SHUT_WR)
+            time.sleep(0.1)
+        assert [reply.status for reply in answers(connection, 2)] == [200, 400]
+
+
 # Who may.
 
 
@@ -218,3 +241,17 @@ def test_every_address_asks_for_a_token_of_its_project_and_knows_its_method(stan
         assert (
             stand.send(target.method, path.replace("/p/demo/", "/p/other/").replace("/p/demo", "/p/other"), body).status == 404
         ), path
+
+
+def test_who_has_no_token_is_not_told_the_names_of_deployments(stand: Stand) -> None:
+    reply = stand.send("GET", "/health/ready", headers={"Authorization": ""})
+    assert reply.status == 503
+    assert b"loading 1 deployments" in reply.body
+    assert b"absent" not in reply.body
+
+
+def test_the_name_that_a_model_gives_its_engine_makes_no_headers(stand: Stand) -> None:
+    given = stand.core.state.served["id-sums"]
+    hostile = type("Hostile", (), {"engine": "x\r\nset-cookie: a=b", "predict": lambda self, rows: rows.sum(axis=1)})()
+    document = ModelDocument("none", SIGNATURES["sums"], "predict", "none")
+    assert LoadedVersion(given.spec.versions[0], document, hostile).engine_header == b"x??set-cookie: a=b"

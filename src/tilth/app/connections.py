@@ -48,22 +48,23 @@ class BoundedConnection(HttpToolsProtocol):
         self._seen = self._in_head = False
         self._in_body = False
         self._head_bytes = 0
+        self._unheard = 0
+        """Bytes since the parser last handed out a header, a piece of a body or the end of a message."""
         self._since = monotonic()
         self._unread_since: float | None = None
 
     def data_received(self, data: bytes) -> None:
-        in_head = self._in_head
-        self._since = self._since if in_head else monotonic()
+        self._since = self._since if self._in_head else monotonic()
+        self._unheard += len(data)
         super().data_received(data)
-        if in_head and self._in_head and not self.transport.is_closing():
-            # The parser hands out a header only when it is whole: one without an end is seen here.
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES:
-                self.send_400_response("")
+        if self._unheard > MAX_HEAD_BYTES and not self.transport.is_closing():
+            # The parser hands out a header only when it is whole: one without an end, before the body or after it, is seen here.
+            self._head_bytes = self._unheard
+            self.send_400_response("")
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._seen, self._in_head, self._head_bytes = True, True, 0
+        self._seen, self._in_head, self._head_bytes, self._unheard = True, True, 0, 0
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
@@ -72,6 +73,7 @@ class BoundedConnection(HttpToolsProtocol):
             raise HeadTooLarge
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        self._unheard = 0
         self._head_bytes += len(name) + len(value) + 4
         if self._head_bytes > MAX_HEAD_BYTES or len(self.headers) >= MAX_HEADERS:
             self._head_bytes = MAX_HEAD_BYTES + 1
@@ -83,8 +85,13 @@ class BoundedConnection(HttpToolsProtocol):
         self._in_head, self._in_body = False, True
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        self._unheard = 0
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
         self._in_body = False
+        self._unheard = 0
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:

@@ -157,10 +157,9 @@ def _health(state: ServingState, method: str, target: bytes, draining: bool) -> 
         if draining:
             raise Unavailable("this worker is shutting down; ask another")
         if not state.settled:
-            waiting = [place.wanted.name for place in state.places if place.served is None and not place.failure]
-            reason = (
-                f"loading {', '.join(waiting[:10])}" if state.known else "waiting for its first state from the control process"
-            )
+            # Their names are for those who have a token of their project.
+            waiting = sum(place.served is None and not place.failure for place in state.places)
+            reason = f"loading {waiting} deployments" if state.known else "waiting for its first state from the control process"
             raise Unavailable(f"this worker is {reason}; ask again")
     return ok({"status": "ok"})
 

@@ -80,6 +80,8 @@ class Connection(asyncio.Protocol):
         self._pieces: list[bytes] = []
         self._head_bytes = 0
         self._head_count = 0
+        self._unheard = 0
+        """Bytes since the parser last handed out a header, a piece of a body or the end of a message."""
         self._body_bytes = 0
         self._verdict: Admission | Inquiry | Answer | None = None
         self._completed = 0
@@ -104,7 +106,7 @@ class Connection(asyncio.Protocol):
         fresh, before = not self._receiving, self._completed
         if fresh and self._repeat is not None and self._take_repeat(self._repeat, data):
             return
-        in_head = self._in_head
+        self._unheard += len(data)
         try:
             self._feed(data)
         except Malformed as error:
@@ -116,12 +118,10 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             self._fail(Malformed(f"this is not HTTP/1.1: {error}"))
         else:
-            if in_head and self._in_head:
-                # The parser hands out a header only when it is whole: an endless one is seen here.
-                self._head_bytes += len(data)
-                if self._head_bytes > MAX_HEAD_BYTES:
-                    self._fail(_head_too_large())
-            if fresh and not self._receiving and self._completed == before + 1:
+            if self._unheard > MAX_HEAD_BYTES:
+                # The parser hands out a header only when it is whole: an endless one, before the body or after it, is seen here.
+                self._fail(_head_too_large())
+            elif fresh and not self._receiving and self._completed == before + 1:
                 self._remember(data)
 
     def _remember(self, data: bytes) -> None:
@@ -161,7 +161,7 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """True keeps our direction open: a client may close its own after the last request and still read the answers."""
         self._half_closed = True
-        return bool(self._slots) and not self._closing
+        return bool(self._slots)
 
     def pause_writing(self) -> None:
         self._write_paused_at = clock.monotonic()
@@ -180,7 +180,7 @@ class Connection(asyncio.Protocol):
         self._target = b""
         self._headers = {}
         self._pieces = []
-        self._head_bytes = self._head_count = self._body_bytes = 0
+        self._head_bytes = self._head_count = self._body_bytes = self._unheard = 0
 
     def on_url(self, url: bytes) -> None:
         self._target += url
@@ -188,6 +188,7 @@ class Connection(asyncio.Protocol):
             raise _head_too_large()
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        self._unheard = 0
         if not self._in_head:
             return  # trailers
         self._head_count += 1
@@ -212,6 +213,7 @@ class Connection(asyncio.Protocol):
                 self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, piece: bytes) -> None:
+        self._unheard = 0
         self._body_bytes += len(piece)
         if isinstance(self._verdict, Admission | Inquiry):
             if self._body_bytes > self._verdict.max_body_bytes:
@@ -222,6 +224,7 @@ class Connection(asyncio.Protocol):
             self._end_with(self._verdict)
 
     def on_message_complete(self) -> None:
+        self._unheard = 0
         if self._closing or self._parser.should_upgrade():
             return
         self._receiving = False
@@ -230,20 +233,21 @@ class Connection(asyncio.Protocol):
         assert verdict is not None
         self._keeps_alive = self._parser.should_keep_alive()
         if isinstance(verdict, Answer):
-            slot = _Slot(self._keeps_alive, bare=self._method == "HEAD")
-            self._slots.append(slot)
-            self._answered(slot, verdict)
+            self._answered(self._new_slot(self._keeps_alive, bare=self._method == "HEAD"), verdict)
             return
         body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         self._pieces = []
         self._submit(verdict, body, keep_alive=self._keeps_alive)
 
     def _submit(self, verdict: Admission | Inquiry, body: bytes, *, keep_alive: bool) -> None:
-        slot = _Slot(keep_alive)
+        self._core.submit(verdict, body, partial(self._answered, self._new_slot(keep_alive)))
+
+    def _new_slot(self, keep_alive: bool, *, bare: bool = False) -> _Slot:
+        slot = _Slot(keep_alive, bare=bare)
         self._slots.append(slot)
-        self._core.submit(verdict, body, partial(self._answered, slot))
         if len(self._slots) >= MAX_PIPELINED:
             self._transport.pause_reading()
+        return slot
 
     # What the server calls.
 
@@ -251,7 +255,7 @@ class Connection(asyncio.Protocol):
         """Ends what takes too long. now: monotonic seconds."""
         if self._write_paused_at is not None and now - self._write_paused_at > self._patience.send_s:
             self._transport.abort()
-        elif self._closing and now - self._since > self._patience.linger_s:
+        elif self._closing and not self._slots and now - self._since > self._patience.linger_s:
             self._transport.close()
         elif self._receiving and now - self._since > self._patience.receive_s:
             self._fail(RequestTimeout(f"the request did not arrive within {self._patience.receive_s:g} s"))

@@ -30,7 +30,9 @@ class OutputColumns:
         return np.empty(0)
 
     def checked(self, outputs: Any, rows: int) -> Outputs:
-        """Raises ValueError unless there is a result for each row, (rows,) or (rows, outputs)."""
+        """Raises ValueError unless there are numbers for each row, (rows,) or (rows, outputs)."""
+        if outputs.dtype.kind not in "fiub":
+            raise ValueError(f"the model gave an array of {outputs.dtype}, its signature says numbers")
         if outputs.ndim not in (1, 2) or len(outputs) != rows:
             raise ValueError(f"the model gave an array of shape {outputs.shape} for {rows} rows")
         if outputs.ndim == 2 and outputs.shape[1] != len(self._translate):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from tilth.plane.residence import Resident
 from tilth.plane.routing import RouteTable
 from tilth.wire.models import ModelDocument
 from tilth.wire.plane import PlaneDeployment, PlaneVersion
+
+_UNPRINTABLE = re.compile(r"[^ -~]")
 
 
 class LoadedVersion:
@@ -66,8 +69,9 @@ class LoadedVersion:
         self.digest = sealed.manifest_digest
         self.model = sealed.model
         self.version = str(sealed.version)
-        self.engine = predictor.engine
-        self.engine_header = predictor.engine.encode()
+        # It is told in a header of every answer, and a process of a model can call itself what it likes.
+        self.engine = _UNPRINTABLE.sub("?", predictor.engine)
+        self.engine_header = self.engine.encode()
         self.lane = lane or Lane()
         self.inline = True
         self.strikes = 0

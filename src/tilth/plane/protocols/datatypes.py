@@ -37,6 +37,8 @@ _NATIVE = {datatype: np.dtype(numpy) for datatype, numpy in NUMPY_TYPES.items()}
 _LITTLE = {datatype: native.newbyteorder("<") for datatype, native in _NATIVE.items()}
 _BY_TYPE = {native: datatype for datatype, native in _NATIVE.items()}
 MOST_AXES = 32
+MOST_ITEMS = 1 << 62
+"""Of one axis: what numpy can count."""
 MOST_EMPTY = 1 << 20
 """The product of the lengths that are not 0 in the shape of an empty tensor."""
 _LENGTH = struct.Struct("<I")
@@ -50,8 +52,10 @@ def check_head(name: str, datatype: str, shape: list[int]) -> None:
     """Raises InvalidTensor."""
     if datatype not in NUMPY_TYPES:
         raise InvalidTensor(f"tensor {name!r} has the datatype {datatype[:20]!r}; known are {', '.join(NUMPY_TYPES)}")
-    if len(shape) > MOST_AXES or any(length < 0 for length in shape):
-        raise InvalidTensor(f"tensor {name!r} has the shape {str(shape)[:80]}; lengths are >= 0, of at most {MOST_AXES} axes")
+    if len(shape) > MOST_AXES or any(not 0 <= length <= MOST_ITEMS for length in shape):
+        raise InvalidTensor(
+            f"tensor {name!r} has the shape {str(shape)[:80]}; lengths are 0 to {MOST_ITEMS}, of at most {MOST_AXES} axes"
+        )
     if 0 in shape and math.prod(length for length in shape if length) > MOST_EMPTY:
         # No data bounds the other lengths here, and neither numpy nor a model could do with rows without end.
         raise InvalidTensor(f"tensor {name!r} has the shape {str(shape)[:80]}: it is empty, and its other lengths are too great")
