@@ -15,6 +15,7 @@ import numpy as np
 
 from tilth.flavours.port import Arrays, Outputs, Rows
 from tilth.plane.batching import Core
+from tilth.plane.event_loop import new_event_loop
 from tilth.plane.http1 import Connection
 from tilth.plane.latency import Tally
 from tilth.plane.prediction_log import PredictionLog
@@ -116,7 +117,7 @@ class Stand:
     def __init__(self, folder: Path, max_body_bytes: int = MAX_BODY_BYTES) -> None:
         self.folder = folder
         self.log = PredictionLog(folder, "w0")
-        self.loop = asyncio.new_event_loop()
+        self.loop = new_event_loop()
         self.core = Core(self.log)
         served = [
             _served("sums", [Sum(), Sum(100.0)], max_body_bytes),

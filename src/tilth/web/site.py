@@ -34,6 +34,7 @@ from tilth.web.pages import (
     try_it,
     version,
     version_diff,
+    version_forms,
     webhooks,
 )
 from tilth.web.statics import static_file
@@ -56,6 +57,7 @@ routes: list[Any] = [
     *models.routes,
     *version_diff.routes,
     *version.routes,
+    *version_forms.routes,
     *mlflow_links.routes,
     *deployments.routes,
     *rollout.routes,

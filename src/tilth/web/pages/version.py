@@ -9,26 +9,23 @@ from urllib.parse import quote
 
 from litestar import Response
 from litestar.params import FromPath
-from litestar.response import Redirect
 from markupsafe import Markup
 
 from tilth.backends.sql import Tx
-from tilth.domains.models import actions, queries
+from tilth.domains.models import queries
 from tilth.domains.models.queries.things import thing_of_version
-from tilth.domains.models.rules.card import HUMAN_FIELDS
 from tilth.domains.models.rules.gates import parse_gate
-from tilth.domains.models.types import NotImported
 from tilth.domains.serving import queries as serving
 from tilth.domains.serving.api.deployments import surroundings
 from tilth.domains.tracking import queries as tracking
-from tilth.guard import AccessTo, Permission, get, post
+from tilth.guard import AccessTo, Permission, get
 from tilth.web.commands import shown_command
 from tilth.web.formatting import milliseconds, number
 from tilth.web.importances import importance_part, reasons_part
 from tilth.web.interval_charts import Interval, interval_bar, span_of
 from tilth.web.metric_names import ranked
 from tilth.web.pages.comments import comments_part
-from tilth.web.pages.frame import Asked, back, curl, may, project_url, read_form, shell
+from tilth.web.pages.frame import Asked, curl, may, project_url, shell
 from tilth.web.render import draw, page
 from tilth.web.scorings import ScoringLine, scorings_of
 from tilth.web.statics import FILES
@@ -278,93 +275,4 @@ async def card_as_a_file(access: AccessTo[None], name: FromPath[str], version: F
     return Response(draw("card.html", card=card, sheet=sheet), media_type="text/html; charset=utf-8", headers=headers)
 
 
-@post(VERSION + "/card", permission=Permission.MODEL_WRITE)
-async def fill_card(request: Asked, access: AccessTo[None], name: FromPath[str], version: FromPath[int]) -> Redirect:
-    form = await read_form(request)
-    fields: dict[str, str | None] = {key: form.text(key) or None for key in HUMAN_FIELDS if form.has(key)}
-    await access.write(lambda tx: actions.fill_card(tx, access.actor, access.project.id, name, version, fields))
-    return _back(access, name, version, "saved")
-
-
-@post(VERSION + "/aliases", permission=Permission.ALIAS_SET)
-async def set_alias(request: Asked, access: AccessTo[None], name: FromPath[str], version: FromPath[int]) -> Redirect:
-    form = await read_form(request)
-    alias, remove = form.text("alias"), form.has("remove")
-
-    def change(tx: Tx) -> None:
-        if remove:
-            actions.remove_alias(tx, access.actor, access.project.id, name, alias)
-        else:
-            actions.set_alias(tx, access.actor, access.project.id, name, alias, version)
-
-    await access.write(change)
-    return _back(access, name, version, "removed" if remove else "alias")
-
-
-@post(VERSION + "/delete", permission=Permission.MODEL_DELETE)
-async def delete_version(access: AccessTo[None], name: FromPath[str], version: FromPath[int]) -> Redirect:
-    await access.write(lambda tx: actions.delete_version(tx, access.actor, access.project.id, name, version))
-    return back(project_url(access.project.name, "models", name), "trashed")
-
-
-@post(VERSION + "/override", permission=Permission.GATE_RELAX)
-async def override(request: Asked, access: AccessTo[None], name: FromPath[str], version: FromPath[int]) -> Redirect:
-    form = await read_form(request)
-    alias, reason = form.text("alias"), form.text("reason")
-    await access.write(
-        lambda tx: actions.set_alias(tx, access.actor, access.project.id, name, alias, version, override_reason=reason)
-    )
-    return _back(access, name, version, "alias")
-
-
-@post(VERSION + "/trust", permission=Permission.MODEL_TRUST)
-async def trust(request: Asked, access: AccessTo[None], name: FromPath[str], version: FromPath[int]) -> Redirect:
-    reason = (await read_form(request)).text("reason")
-
-    def change(tx: Tx) -> None:
-        logged_model_id = queries.version_view(tx, access.project.id, name, version).logged_model_id
-        if logged_model_id is None:
-            raise NotImported(f"{name}/{version}")
-        actions.trust_model(tx, access.actor, access.project.id, logged_model_id, reason)
-
-    await access.write(change)
-    return _back(access, name, version, "saved")
-
-
-@post(VERSION + "/approval", permission=Permission.MODEL_WRITE)
-async def request_approval(request: Asked, access: AccessTo[None], name: FromPath[str], version: FromPath[int]) -> Redirect:
-    comment = (await read_form(request)).text("comment")
-    await access.write(lambda tx: actions.request_approval(tx, access.actor, access.project.id, name, version, comment))
-    return _back(access, name, version, "saved")
-
-
-@post(VERSION + "/approval/decide", permission=Permission.APPROVAL_DECIDE)
-async def decide_approval(request: Asked, access: AccessTo[None], name: FromPath[str], version: FromPath[int]) -> Redirect:
-    form = await read_form(request)
-    comment = form.text("comment")
-    if form.text("decision") == "approve":
-        await access.write(
-            lambda tx: actions.decide_approval(tx, access.actor, access.project.id, name, version, "approve", comment)
-        )
-    else:
-        await access.write(
-            lambda tx: actions.decide_approval(tx, access.actor, access.project.id, name, version, "reject", comment)
-        )
-    return _back(access, name, version, "saved")
-
-
-def _back(access: Any, name: str, version: int, done: str) -> Redirect:
-    return back(project_url(access.project.name, "models", name, "versions", version), done)
-
-
-routes: list[Any] = [
-    version_page,
-    card_as_a_file,
-    fill_card,
-    set_alias,
-    delete_version,
-    override,
-    trust,
-    request_approval,
-    decide_approval,
-]
+routes: list[Any] = [version_page, card_as_a_file]

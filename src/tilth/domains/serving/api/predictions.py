@@ -14,6 +14,7 @@ from tilth.core.clock import Millis, monotonic
 from tilth.core.hashing import FileEntry
 from tilth.core.ids import Digest
 from tilth.domains.serving import actions, queries
+from tilth.domains.serving.actions.predictions import note_retry
 from tilth.domains.serving.queries import predictions as files
 from tilth.domains.serving.types import Deployment
 from tilth.domains.serving.types.predictions import (
@@ -35,6 +36,7 @@ from tilth.wire.prediction_tables import (
     PredictionPolicy,
 )
 from tilth.wire.serving import DeploymentSettings
+from tilth.wire.shipping import RetriedSegments
 
 ONE = "/api/v1/p/{project:str}/deployments/{name:str}/predictions"
 READER, DESK = "tilth_prediction_reader", "tilth_shipping_desk"
@@ -167,6 +169,14 @@ async def flush(request: Asked, access: AccessTo[None], name: FromPath[str], tim
     return Flushed(moment)
 
 
+@post("/api/v1/predictions/refused/retry", permission=Permission.SYSTEM_MANAGE, status_code=200)
+async def retry_refused(request: Asked, access: AccessTo[None]) -> RetriedSegments:
+    """Segments of predictions that were set aside, because they could not be shipped, are tried again within seconds."""
+    count = await asyncio.to_thread(request.app.state[DESK].take_up_refused)
+    await access.write(lambda tx: note_retry(tx, access.actor, count))
+    return RetriedSegments(count)
+
+
 @put(ONE + "/policy", permission=Permission.DEPLOYMENT_CHANGE)
 async def set_policy(access: AccessTo[None], name: FromPath[str], data: JSONBody[PredictionPolicy]) -> DeploymentSettings:
     """What is kept of predictions from now on; files that stand already stay as they are, but for how long they are kept."""
@@ -213,4 +223,4 @@ def _file_view(file: PredictionFile) -> PredictionFileView:
     )
 
 
-routes = [list_predictions, list_files, list_labels, read_file, read_prediction, flush, set_policy]
+routes = [list_predictions, list_files, list_labels, read_file, read_prediction, flush, retry_refused, set_policy]

@@ -1,9 +1,7 @@
-"""Routes of the shipper: it asks what a frame means, brings files of predictions and joins small ones. The workers' credential only;
-and the operator's one, who has tried again what could not be shipped."""
+"""Routes of the shipper: it asks what a frame means, brings files of predictions and joins small ones. The workers' credential only."""
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from litestar import Request, Response
@@ -19,7 +17,6 @@ from tilth.core.ports import BlobMissing, Blobs, NotADigest
 from tilth.domains.models.queries import ModelVersion
 from tilth.domains.serving.actions import labels
 from tilth.domains.serving.actions import predictions as actions
-from tilth.domains.serving.api.predictions import DESK
 from tilth.domains.serving.queries import predictions as queries
 from tilth.domains.serving.rules.prediction_files import TARGET_ROWS, to_join
 from tilth.domains.serving.types import Deployment
@@ -30,7 +27,6 @@ from tilth.wire.shipping import (
     Compacted,
     Compaction,
     LogPolicy,
-    RetriedSegments,
     Shipment,
     ShipmentAnswer,
     ShippedScores,
@@ -127,14 +123,6 @@ async def replace_files(request: Asked, access: AccessTo[None], data: JSONBody[C
     await access.write(lambda tx: actions.replace_files(tx, data))
 
 
-@post("/api/v1/predictions/refused/retry", permission=Permission.SYSTEM_MANAGE, status_code=200)
-async def retry_refused(request: Asked, access: AccessTo[None]) -> RetriedSegments:
-    """Segments of predictions that were set aside, because they could not be shipped, are tried again within seconds."""
-    count = await asyncio.to_thread(request.app.state[DESK].take_up_refused)
-    await access.write(lambda tx: actions.note_retry(tx, access.actor, count))
-    return RetriedSegments(count)
-
-
 async def _check_stored(blobs: Blobs, digest: str) -> None:
     try:
         await blobs.stat(Digest(digest))
@@ -146,4 +134,4 @@ def _stored(file: PredictionFile) -> StoredFile:
     return StoredFile(file.id, file.day, file.digest, file.size, file.rows, file.first, file.last, file.versions, file.shadow)
 
 
-routes = [read_shipped_version, put_bytes, ship, keep_scores, next_compaction, read_bytes, replace_files, retry_refused]
+routes = [read_shipped_version, put_bytes, ship, keep_scores, next_compaction, read_bytes, replace_files]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,7 +17,7 @@ from tilth.wire.shipping import FLUSH_PATH, SHADOW_STATUS_PATH, SHIPPER_LEASE_MS
 
 log = logging.getLogger("tilth.serving")
 
-T = TypeVar("T")
+T = TypeVar("T", ShipperStatus, ShadowStatus)
 
 
 class ShippingDesk:
@@ -55,22 +54,19 @@ class ShippingDesk:
 
     def status(self) -> ShipperStatus | None:
         """What the shipper says of itself; None where none is there."""
-        return _read(self._home / SHIPPER_STATUS_PATH, ShipperStatus, lambda found: self._is_fresh(found.written))
+        return self._said(SHIPPER_STATUS_PATH, ShipperStatus)
 
     def shadow_status(self) -> ShadowStatus | None:
         """What the process of the shadows says of itself; None where none is there."""
-        return _read(self._home / SHADOW_STATUS_PATH, ShadowStatus, lambda found: self._is_fresh(found.written))
+        return self._said(SHADOW_STATUS_PATH, ShadowStatus)
 
-    def _is_fresh(self, written: int) -> bool:
-        return self._clock() - written < SHIPPER_LEASE_MS
-
-
-def _read(path: Path, kind: type[T], is_fresh: Callable[[T], bool]) -> T | None:
-    try:
-        found = msgspec.json.decode(path.read_bytes(), type=kind)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
-        return None
-    return found if is_fresh(found) else None
+    def _said(self, path: str, kind: type[T]) -> T | None:
+        """None also for what is older than the lease: who wrote it is gone."""
+        try:
+            found = msgspec.json.decode((self._home / path).read_bytes(), type=kind)
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+        return found if self._clock() - found.written < SHIPPER_LEASE_MS else None
 
 
 async def keep_to_time(database: Database, clock: Clock) -> int:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from sqlalchemy import func, select
 
 from tilth.backends.sql import Tx
-from tilth.core.clock import DAY
+from tilth.core.clock import DAY, Millis, iso
 from tilth.domains.serving.queries.deployments import deployment_by_name
 from tilth.domains.serving.queries.labels import count_waiting
 from tilth.domains.serving.tables import prediction_file, scored_prediction
@@ -78,4 +77,4 @@ def coverage_rows(tx: Tx, project_id: str, deployment_id: str, since: int, until
 
 
 def _day(number: int) -> str:
-    return datetime.fromtimestamp(number * DAY / 1000, UTC).strftime("%Y-%m-%d")
+    return iso(Millis(number * DAY))[:10]
