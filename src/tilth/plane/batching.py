@@ -147,9 +147,24 @@ class Core:
             asyncio.get_running_loop().call_soon(self._drain)
 
     def _drain(self) -> None:
-        """One batch per version and shape of its arrays; what does not fit waits for the next turn, so that sockets and health checks
-        get theirs between."""
         self._scheduled = False
+        done: list[Ask] = []
+        for (version, _), asks in self._next_batches().items():
+            if version.turn.acquire(blocking=False):
+                self._predict(version, asks)
+                done += asks
+                continue
+            # A thread has the model just now, for a large request or for reasons.
+            for ask in asks:
+                ask.served.tally.queued_rows += ask.rows
+                self._lanes.enter(ask)
+        self._settle(done)
+        if self._queue:
+            self._schedule()
+
+    def _next_batches(self) -> dict[tuple[LoadedVersion, Hashable], list[Ask]]:
+        """One per version and shape of its arrays; what does not fit waits for the next turn, so that sockets and health checks get theirs
+        between."""
         queue, self._queue = self._queue, []
         batches: dict[tuple[LoadedVersion, Hashable], list[Ask]] = {}
         taken: dict[tuple[LoadedVersion, Hashable], int] = {}
@@ -168,27 +183,19 @@ class Core:
                 continue
             taken[ask.group] = rows
             batches.setdefault(ask.group, []).append(ask)
-        done: list[Ask] = []
-        for (version, _), asks in batches.items():
-            if not version.turn.acquire(blocking=False):
-                # A thread has the model just now, for a large request or for reasons.
-                for ask in asks:
-                    ask.served.tally.queued_rows += ask.rows
-                    self._lanes.enter(ask)
-                continue
-            self.at_work_since = clock.perf()
-            self.at_work = version
-            predict_together(asks)
-            self.at_work = None
-            version.turn.release()
-            if clock.perf() - self.at_work_since > TOO_LONG_S:
-                _warn_of(version)
-            elif version.strikes:
-                version.strikes = 0
-            done += asks
-        self._settle(done)
-        if self._queue:
-            self._schedule()
+        return batches
+
+    def _predict(self, version: LoadedVersion, asks: Sequence[Ask]) -> None:
+        """Gives back the version's turn, which the caller took."""
+        self.at_work_since = clock.perf()
+        self.at_work = version
+        predict_together(asks)
+        self.at_work = None
+        version.turn.release()
+        if clock.perf() - self.at_work_since > TOO_LONG_S:
+            _warn_of(version)
+        elif version.strikes:
+            version.strikes = 0
 
     def _set_aside(self, ask: Ask) -> None:
         if self._takes_large(ask):
