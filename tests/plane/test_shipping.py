@@ -113,8 +113,9 @@ class Deployed:
         path.write_bytes(b"".join(map(predictions.encode, frames)) + torn)
         return path
 
-    def ship(self) -> Shipper:
-        shipper = Shipper(self.home, Control(self.home), Aside(self.home))
+    def ship(self, shipper: Shipper | None = None) -> Shipper:
+        """By one that has shipped before, if it is given."""
+        shipper = shipper or Shipper(self.home, Control(self.home), Aside(self.home))
         while shipper.ship_next():
             pass
         return shipper
@@ -261,6 +262,16 @@ def test_redacted_fields_are_hashed_under_a_key_of_the_home_or_not_written_at_al
     assert kept["in_hour"].to_list() == [5, 5]
     generations = place.ask(f"/api/v1/p/default/deployments/{place.name}")["generations"]
     assert generations[0]["cause"] == "settings"
+
+
+def test_what_was_answered_after_a_change_of_what_is_kept_is_kept_as_it_says(deploy: Callable[..., Deployed]) -> None:
+    place = deploy("changed")
+    place.segment(place.flight())
+    shipper = place.ship()
+    place.ask(f"/api/v1/p/default/deployments/{place.name}/predictions/policy", "PUT", {"redact": {"origin": "drop"}})
+    place.segment(place.flight(hour=6))
+    place.ship(shipper)
+    assert place.kept()["in_origin"].to_list() == ["JFK", None]
 
 
 def test_a_sample_says_how_many_each_row_stands_for(deploy: Callable[..., Deployed]) -> None:

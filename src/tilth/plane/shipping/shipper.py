@@ -59,6 +59,7 @@ class Shipper:
         batch = waiting[:1] if waiting and waiting[0].id in self._refusals else _batch(waiting)
         if not batch:
             return False
+        self._versions.forget()
         load = _Load(self._control, self._versions)
         try:
             self._ship(batch, load)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import msgspec
 
-from tilth.core import clock
 from tilth.plane.protocols.reading import FrameReader
 from tilth.plane.shipping.control import Control
 from tilth.plane.shipping.layout import Layout, layout_of
@@ -16,9 +15,6 @@ from tilth.wire.models import DOCUMENT_NAME, ModelDocument
 from tilth.wire.plane import CACHE_FOLDER
 from tilth.wire.shipping import ShippedVersion
 from tilth.wire.signature import Signature
-
-REMEMBER_S = 5.0
-"""A change of what is kept takes effect so soon."""
 
 
 @dataclass(frozen=True)
@@ -44,23 +40,26 @@ class KnownVersion:
 
 
 class Versions:
-    """Asks control, and remembers for a few seconds; documents never change, and are remembered for good."""
+    """Asks control once for each shipment; documents never change, and are remembered for good."""
 
     def __init__(self, home: Path, control: Control) -> None:
         self._home = home
         self._control = control
-        self._known: dict[tuple[str, str], tuple[float, KnownVersion | None]] = {}
+        self._known: dict[tuple[str, str], KnownVersion | None] = {}
         self._signatures: dict[str, Signature | None] = {}
+
+    def forget(self) -> None:
+        """To be called once the segments of a shipment are closed: what is asked from then on was said after each of their predictions, so
+        that none is kept by a policy that was changed before it was answered."""
+        self._known.clear()
 
     def find(self, deployment_id: str, key: str) -> KnownVersion | None:
         """None: the deployment or the version is gone, with everything that its frames could belong to. Raises ControlUnreachable."""
-        now = clock.monotonic()
-        asked, known = self._known.get((deployment_id, key), (0.0, None))
-        if not asked or now - asked > REMEMBER_S:
+        place = (deployment_id, key)
+        if place not in self._known:
             facts = self._control.version(deployment_id, key)
-            known = KnownVersion(facts, self._signature(facts)) if facts is not None else None
-            self._known[deployment_id, key] = (now, known)
-        return known
+            self._known[place] = KnownVersion(facts, self._signature(facts)) if facts is not None else None
+        return self._known[place]
 
     def _signature(self, facts: ShippedVersion) -> Signature | None:
         if facts.manifest_digest not in self._signatures:
