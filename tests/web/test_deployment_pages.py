@@ -9,30 +9,22 @@ import httpx
 import msgspec
 import pytest
 from tests.domains.serving.rollout_bench import latencies
+from tests.web.servable import P, register
 
 from tilth.core.clock import now
 from tilth.web.version_lines import version_lines
-from tilth.wire.models import ModelDocument
 from tilth.wire.plane import STATUS_FOLDER, DeploymentStatus, VersionTally, WorkerStatus
 from tilth.wire.serving import DeploymentView
-from tilth.wire.signature import Column, Signature
 
-P = "/api/v1/p/default"
 API = f"{P}/deployments/d"
 PAGE = "/p/default/deployments/d"
-DOCUMENT = ModelDocument("sklearn", Signature((Column("x", "double"),), (Column("y", "double"),)), "predict", "model.pkl")
 
 
 @pytest.fixture
 def client(app_client: httpx.Client) -> httpx.Client:
     """Versions 1 to 3 of m, version 1 deployed as `d`."""
     for seed in "abc":
-        id_ = app_client.post(f"{P}/logged-models", json={"name": "m"}).json()["id"]
-        files = {"MLmodel": b"flavors: {}", "model.pkl": seed.encode(), "tilth.json": msgspec.json.encode(DOCUMENT)}
-        for path, data in files.items():
-            app_client.put(f"{P}/logged-models/{id_}/files/{path}", content=data)
-        app_client.post(f"{P}/logged-models/{id_}/finalize", json={})
-        app_client.post(f"{P}/models/m/versions", json={"logged_model_id": id_})
+        register(app_client, seed)
     assert app_client.put(API, json={"model": "m", "version": 1}).status_code == 200
     return app_client
 
@@ -139,3 +131,12 @@ def test_errors_of_the_last_minute_are_red_on_every_page_and_older_ones_are_not(
     assert "failed in the last minute" not in client.get("/p/default").text
     assert '<td class="num">4</td>' in client.get("/p/default/deployments").text
     assert '<span class="warn">4 of 50 requests since start, 2 refused</span>' in client.get(PAGE).text
+
+
+@pytest.mark.parametrize("example", [b"{nope", b'{"a": "\xff"}', b"[" * 5000 + b"]" * 5000], ids=["no JSON", "no text", "deep"])
+def test_an_example_that_is_none_leaves_the_page_to_try_a_deployment_as_it_is(app_client: httpx.Client, example: bytes) -> None:
+    register(app_client, "a", serving_input_example=example)
+    assert app_client.put(API, json={"model": "m", "version": 1}).status_code == 200
+    answer = app_client.get(f"{PAGE}/try")
+    assert answer.status_code == 200, answer.text
+    assert "instances" in answer.text

@@ -31,6 +31,7 @@ from tilth.wire.signature import Column, Signature
 TRIALS = "tilth_trials"
 EXAMPLE_NAME = "serving_input_example.json"
 MAX_EXAMPLE_BYTES = 1_000_000
+NO_ROWS = '{"instances": []}'
 MOST_CHOICES = 300
 """Values of a vocabulary that a field lists; one with more is typed."""
 
@@ -192,10 +193,14 @@ def _text(question: Question, form: Form) -> str:
         except UnreadableField:
             return ""
     if not question.example:
-        return '{"instances": []}'
+        return NO_ROWS
     if question.signature is not None and (row := rules.first_row(question.example, question.signature.inputs)):
         return msgspec.json.format(msgspec.json.encode({"dataframe_records": [row]})).decode()
-    return msgspec.json.format(question.example).decode()
+    try:
+        return msgspec.json.format(question.example).decode()
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        # It came with the model, and is whatever somebody put there.
+        return NO_ROWS
 
 
 def _snippets(found: DeploymentView, project: str, text: str) -> list[tuple[str, str]]:

@@ -40,7 +40,7 @@ def first_row(example: bytes, inputs: Sequence[Column]) -> dict[str, Any]:
     names = [column.name for column in inputs]
     try:
         document = msgspec.json.decode(example)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
     match document:
         case {"dataframe_split": {"columns": list(columns), "data": [list(row), *_]}}:
