@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
-import msgspec
 import pytest
+from tests.web.servable import P, register
 
 from tilth.core.actors import SYSTEM
 from tilth.core.clock import now
@@ -15,25 +15,16 @@ from tilth.domains.serving import actions
 from tilth.web.ab_charts import course
 from tilth.wire.ab import AbPoint
 from tilth.wire.labels import ScoredRows
-from tilth.wire.models import ModelDocument
-from tilth.wire.signature import Column, Signature
 
-P = "/api/v1/p/default"
 PAGE = "/p/default/deployments/d/ab"
 API = f"{P}/deployments/d"
 DESIGN: dict[str, Any] = {"arms": [{"version": 1, "percent": 50}, {"version": 2, "percent": 50}], "effect": 0.1, "baseline": 0.3}
-DOCUMENT = ModelDocument("sklearn", Signature((Column("x", "double"),), (Column("y", "double"),)), "predict", "model.pkl")
 
 
 @pytest.fixture
 def client(app_client: httpx.Client) -> httpx.Client:
     for seed in "ab":
-        id_ = app_client.post(f"{P}/logged-models", json={"name": "m"}).json()["id"]
-        files = {"MLmodel": b"flavors: {}", "model.pkl": seed.encode(), "tilth.json": msgspec.json.encode(DOCUMENT)}
-        for path, data in files.items():
-            app_client.put(f"{P}/logged-models/{id_}/files/{path}", content=data)
-        app_client.post(f"{P}/logged-models/{id_}/finalize", json={})
-        app_client.post(f"{P}/models/m/versions", json={"logged_model_id": id_})
+        register(app_client, seed)
     assert app_client.put(API, json={"model": "m", "version": 1}).status_code == 200
     return app_client
 

@@ -5,28 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
-import msgspec
 import pytest
 from tests.domains.serving.rollout_bench import ALWAYS_THE_SAME, Rollouts, deployed, tally
+from tests.web.servable import register
 
 from tilth.core.ids import ProjectId
 from tilth.web.score_charts import limit_bar, score_bars
-from tilth.wire.models import ModelDocument
 from tilth.wire.rollouts import ScoreBin
-from tilth.wire.signature import Column, Signature
 
-P = "/api/v1/p/default"
 PAGE = "/p/default/deployments/d/rollouts"
-DOCUMENT = ModelDocument("sklearn", Signature((Column("x", "double"),), (Column("y", "double"),)), "predict", "model.pkl")
-
-
-def register(client: httpx.Client, seed: str) -> None:
-    id_ = client.post(f"{P}/logged-models", json={"name": "m"}).json()["id"]
-    files = {"MLmodel": b"flavors: {}", "model.pkl": seed.encode(), "tilth.json": msgspec.json.encode(DOCUMENT)}
-    for path, data in files.items():
-        client.put(f"{P}/logged-models/{id_}/files/{path}", content=data)
-    client.post(f"{P}/logged-models/{id_}/finalize", json={})
-    assert client.post(f"{P}/models/m/versions", json={"logged_model_id": id_}).status_code == 201
 
 
 @pytest.fixture
