@@ -49,6 +49,12 @@ def test_a_text_column_stays_text() -> None:
     assert request_of_csv("zip,n\n00501,1\n", "f.csv", ["zip"])["dataframe_split"]["data"] == [["00501", 1]]
 
 
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_another_separator_than_the_comma_is_named(mark: str) -> None:
+    with pytest.raises(InvalidRows, match=r"f\.csv is separated by"):
+        request_of_csv(f"a{mark}b\n1{mark}2\n", "f.csv")
+
+
 def test_a_short_line_is_named() -> None:
     with pytest.raises(InvalidRows, match="line 3 has 1 values, the head line names 2 columns"):
         request_of_csv("a,b\n1,2\n1\n", "f.csv")

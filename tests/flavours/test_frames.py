@@ -71,3 +71,9 @@ def test_columns_in_another_order_than_in_training_are_refused() -> None:
         flavour_for(model).signature(model, frame[["b", "a"]], "predict_proba")
     with pytest.raises(UnusableExample, match="fitted on a DataFrame with the columns a, b"):
         flavour_for(model).signature(model, frame.to_numpy(), "predict_proba")
+
+
+def test_text_where_numbers_were_trained_on_is_named() -> None:
+    numbers = FRAME[["whole"]]
+    with pytest.raises(UnusableExample, match=r"column 'whole' takes numbers.*'many'"):
+        frames.encode(numbers.assign(whole="many"), signature_of(numbers))

@@ -47,6 +47,9 @@ def request_of_csv(text: str, where: str, text_columns: Collection[str] = ()) ->
         head, *rows = [row for row in csv.reader(io.StringIO(text), strict=True) if row]
     except (ValueError, csv.Error) as error:
         raise InvalidRows(f"{where} is not CSV with a head line ({error})") from error
+    other = next((mark for mark in ";\t" if len(head) == 1 and rows and mark in head[0] and mark in rows[0][0]), None)
+    if other is not None:
+        raise InvalidRows(f"{where} is separated by {other!r}; write it with commas between the values")
     for number, row in enumerate(rows, 2):
         if len(row) != len(head):
             raise InvalidRows(f"{where}: line {number} has {len(row)} values, the head line names {len(head)} columns")

@@ -86,7 +86,8 @@ def load_explainer(folder: Path, document: ModelDocument, predictor: Predictor) 
     """predictor: the loaded model, of any engine. Raises CannotExplain and EngineUnusable."""
     explanation = document.explanation
     if explanation is None:
-        raise CannotExplain(document.not_explained or "the model was logged before reasons were known: log it again")
+        why = document.not_explained or "it was logged before reasons were known: log it again"
+        raise CannotExplain(f"the model gives no reasons for its answers: {why}")
     match explanation.kind:
         case "trees":
             return _of_trees(folder, document)

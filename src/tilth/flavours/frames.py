@@ -127,12 +127,20 @@ def encode(example: Any, signature: Signature) -> Rows:
             raise UnusableExample(f"these rows have no column {column.name!r}, which the model takes.")
         values = example[column.name]
         if column.categories is None:
-            encoded[:, at] = values.to_numpy(dtype=np.float64, na_value=np.nan)
+            encoded[:, at] = _floats(column.name, values)
         else:
             index = {category: position for position, category in enumerate(column.categories)}
             codes = [index.get(str(value), np.nan) for value in values.astype(object)]
             encoded[:, at] = np.where(values.isna(), np.nan, codes)
     return encoded
+
+
+def _floats(name: str, values: Any) -> Rows:
+    try:
+        floats: Rows = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise UnusableExample(f"column {name!r} takes numbers, and these rows hold others there ({error}).") from error
+    return floats
 
 
 def named_arrays(example: Any, signature: Signature) -> Arrays:

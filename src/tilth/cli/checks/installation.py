@@ -19,7 +19,7 @@ LEAST_PYTHON = (3, 11)
 EXTRAS = {
     "sklearn": "scikit-learn models",
     "onnx": "ONNX models, and pipelines compiled into ONNX Runtime",
-    "imports": "a look into pickles that were made elsewhere, and safetensors",
+    "imports": "looks into pickles by picklescan, and safetensors",
     "sweep": "sampler optuna",
     "postgres": "PostgreSQL",
     "s3": "bytes in S3",

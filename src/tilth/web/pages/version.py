@@ -12,6 +12,7 @@ from litestar.params import FromPath
 from markupsafe import Markup
 
 from tilth.backends.sql import Tx
+from tilth.core.names import slug_of
 from tilth.domains.models import queries
 from tilth.domains.models.queries.things import thing_of_version
 from tilth.domains.models.rules.gates import parse_gate
@@ -138,7 +139,7 @@ async def version_page(request: Asked, access: AccessTo[None], name: FromPath[st
         tiles=_tiles(found),
         run_name=found.run.name if found.run is not None else "",
         runs_url=project_url(project.name, "runs"),
-        deployment_name=name.lower(),
+        deployment_name=slug_of(name),
         may_write=may(access, Permission.MODEL_WRITE),
         may_alias=may(access, Permission.ALIAS_SET),
         may_relax=may(access, Permission.GATE_RELAX),
