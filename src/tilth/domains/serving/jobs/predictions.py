@@ -17,6 +17,8 @@ from tilth.wire.shipping import FLUSH_PATH, SHADOW_STATUS_PATH, SHIPPER_LEASE_MS
 
 log = logging.getLogger("tilth.serving")
 
+NEVER = 1 << 53
+
 T = TypeVar("T", ShipperStatus, ShadowStatus)
 
 
@@ -36,13 +38,12 @@ class ShippingDesk:
         return moment
 
     def waiting(self, until: Millis) -> int:
-        """Segments that were begun at or before `until` and are not shipped yet."""
+        """Segments that were begun at or before `until`, hold something and are not shipped yet."""
         folder = self._home / PREDICTIONS_FOLDER
         if not folder.is_dir():
             return 0
-        ids = [path.stem.rpartition("-")[2] for path in folder.iterdir() if path.suffix in (OPEN_SUFFIX, CLOSED_SUFFIX)]
-        # The id of a segment begins with the moment it was made, in ms.
-        return sum(1 for id_ in ids if len(id_) == 32 and int(id_[:12], 16) <= until)
+        segments = [path for path in folder.iterdir() if path.suffix in (OPEN_SUFFIX, CLOSED_SUFFIX)]
+        return sum(1 for path in segments if _begun(path) <= until and not _is_empty(path))
 
     def take_up_refused(self) -> int:
         """Segments that were set aside stand among the others again; how many."""
@@ -67,6 +68,21 @@ class ShippingDesk:
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
             return None
         return found if self._clock() - found.written < SHIPPER_LEASE_MS else None
+
+
+def _begun(segment: Path) -> int:
+    """The id of a segment begins with the moment it was made, in ms."""
+    id_ = segment.stem.rpartition("-")[2]
+    return int(id_[:12], 16) if len(id_) == 32 else NEVER
+
+
+def _is_empty(segment: Path) -> bool:
+    """As a disk that was full leaves it: it is closed and shipped once something was written to it."""
+    try:
+        return not segment.stat().st_size
+    except FileNotFoundError:
+        # Closed or shipped in this moment: the next look tells.
+        return False
 
 
 async def keep_to_time(database: Database, clock: Clock) -> int:
