@@ -115,6 +115,8 @@ def test_tensors_are_nested_lists(stand: Stand, body: Any) -> None:
             "the model takes long there",
         ),
         ("flights", b"x", "text/csv; charset=latin-1", 415, "content type"),
+        ("sums", b"a,b,c,d\n1_0,2,3,4\n", CSV, 400, 'got the string "1_0"'),
+        ("sums", "a,b,c,d\n\u0661,2,3,4\n".encode(), CSV, 400, "expected a number"),
         ("flights", b"x", "application/xml", 415, "content type"),
         ("pictures", {"dataframe_split": {"columns": ["picture"], "data": [[1]]}}, JSON, 400, "takes tensors"),
         ("pictures", {"inputs": [[1]]}, JSON, 400, "name them"),

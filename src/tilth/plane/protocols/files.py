@@ -121,6 +121,9 @@ def _cell_of(column: Column) -> Callable[[str], Any]:
 def _number(text: str) -> Any:
     if not text:
         return None
+    if "_" in text or not text.isascii():
+        # Python's numbers, and nobody's who writes CSV.
+        return text
     # An exception costs more than all else here.
     if "." not in text:
         try:
