@@ -12,6 +12,8 @@ import pytest
 from tests.conftest import Server
 from tests.journeys.steps import Done, wait_until
 
+import tilth
+
 PAGE = "/p/default/deployments/delay"
 
 
@@ -44,6 +46,7 @@ def test_the_form_is_filled_with_the_models_example_and_asks_the_deployment(dela
     assert "No label yet" in shown
     assert f"printf &#39;prediction_id,label\\n{prediction[1]}.0,1\\n&#39; &gt; labels.csv" in shown
     listed = browser.get(f"{PAGE}/predictions").text
+    assert f"Tilth {tilth.__version__}<" in listed  # the corner tells the program's version, not the model's
     assert prediction[1] in listed
     assert "Ask version" in shown
     told = browser.get(f"{PAGE}/predictions/{prediction[1]}", params={"reasons": "1"}).text

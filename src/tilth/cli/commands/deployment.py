@@ -250,7 +250,8 @@ def _wait_live(api: Api, path: str, name: str, generation: int, timeout_s: float
     if not quiet:
         click.echo(err=True)
     if found["status"]["state"] == "failed":
-        raise DeploymentFailed(f"deployment {name} failed: {found['status']['error']}; what was live before still is")
+        before = "; what was live before still is" if found["status"]["serving"] else ""
+        raise DeploymentFailed(f"deployment {name} failed: {found['status']['error'].rstrip('.')}{before}")
     if not done:
         raise NotLive(
             f"deployment {name} is not live after {timeout_s:.0f} s; see `tilth deployment show {name}` and `tilth logs serve`"

@@ -72,7 +72,7 @@ async def predictions_page(request: Asked, access: AccessTo[None], name: FromPat
         inputs=inputs[:SHOWN_INPUTS],
         more_inputs=max(0, len(inputs) - SHOWN_INPUTS),
         outputs=list(dict.fromkeys(key for row in rows for key in row.outputs)),
-        version=version,
+        only=version,
         versions=sorted({route.version for route in found.routes} | ({version} if version else set()), reverse=True),
         later=bool(token),
         next_url=with_query(base, version=version or None, after=kept.next_page_token) if kept.next_page_token else None,
