@@ -33,8 +33,10 @@ ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "
 KEPT_FROM_WORKERS = (
     *(f"TILTH_{name}" for name in ("DATABASE_URL", "DATABASE_URL_FILE", "TOKEN")),
     *(f"AWS_{name}" for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN", "WEB_IDENTITY_TOKEN_FILE", "PROFILE")),
-    *(f"AZURE_{name}" for name in ("STORAGE_ACCOUNT_KEY", "STORAGE_SAS_KEY", "CLIENT_SECRET", "FEDERATED_TOKEN_FILE")),
+    *(f"AZURE_STORAGE_{name}" for name in ("ACCOUNT_KEY", "ACCESS_KEY", "SAS_KEY", "SAS_TOKEN", "CONNECTION_STRING")),
+    *(f"AZURE_{name}" for name in ("CLIENT_SECRET", "FEDERATED_TOKEN_FILE")),
     *(f"GOOGLE_{name}" for name in ("APPLICATION_CREDENTIALS", "SERVICE_ACCOUNT", "SERVICE_ACCOUNT_KEY")),
+    *(f"PG{name}" for name in ("PASSWORD", "PASSFILE", "SERVICEFILE", "SSLKEY")),
 )
 """Models are users' code: what opens the database and the store of the blobs is the control process's alone."""
 
