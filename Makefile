@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet
-# One process of tests for each core, a file of tests never torn apart: its server is started once.
-WORKERS ?= -n auto --maxprocesses 4 --dist loadfile
+# A process of tests more than there are cores, since many tests wait. A file of tests is never torn apart: its server is started once.
+WORKERS ?= -n $(shell $(PYTHON) -c "import os; print(min(4, os.cpu_count() + 1))") --dist loadfile
 HOME_DEMO := $(CURDIR)/.tilth-demo
 
 .PHONY: demo up test check fix lint types contracts bench lock clean help
