@@ -6,6 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
@@ -45,11 +46,10 @@ class RayCrew:
         self._actors: list[Any] = []
         self._coming: dict[Any, Any] = {}
         self._here: list[Any] = []
-        try:
+        with ExitStack() as undo:
+            undo.callback(self._end)
             self.engine = self._begin(work, processes, say_after_s)
-        except BaseException:
-            self._end()
-            raise
+            undo.pop_all()
 
     def __enter__(self) -> Self:
         return self
